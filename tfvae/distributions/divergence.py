@@ -1,0 +1,59 @@
+"""Kullback-Leibler divergences in closed form, in nats."""
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+
+def exact_kl(q: Any, p: Any) -> tf.Tensor | None:
+    """Returns KL[q || p] in closed form, of q's batch shape, or None where none is known.
+
+    Args:
+        q: A `tfd.Distribution` [B].
+        p: A `tfd.Distribution`, [B] or without batch shape.
+
+    Example:
+    >>> float(exact_kl(tfd.Normal(1.0, 1.0), tfd.Normal(0.0, 1.0)))
+    0.5
+    """
+    if isinstance(q, tfd.MultivariateNormalLinearOperator):
+        p = _as_multivariate_normal(p)
+    try:
+        return tfd.kl_divergence(q, p)
+    except NotImplementedError:
+        return None
+
+
+def exact_kl_parts(q: Any, p: Any) -> tf.Tensor | None:
+    """Returns KL[q || p] by dimension, [B, D], where both factorise over the same axes, else None.
+
+    Args:
+        q: A `tfd.Distribution` [B] over an event of D numbers.
+        p: A `tfd.Distribution`, [B] or without batch shape.
+    """
+    if not (isinstance(q, tfd.Independent) and isinstance(p, tfd.Independent)):
+        return None
+    if len(q.event_shape) != len(p.event_shape) or len(q.event_shape) == 0:
+        return None
+    parts = exact_kl(q.distribution, p.distribution)
+    if parts is None:
+        return None
+    size = q.event_shape.num_elements()
+    return tf.reshape(
+        tf.broadcast_to(parts, tf.concat([q.batch_shape_tensor(), q.event_shape], 0)), [-1, size]
+    )
+
+
+def _as_multivariate_normal(p: Any) -> Any:
+    """A product of normals as a `MultivariateNormalDiag`, so that TFP knows its KL to a full one."""
+    if (
+        isinstance(p, tfd.Independent)
+        and isinstance(p.distribution, tfd.Normal)
+        and len(p.event_shape) == 1
+    ):
+        scale = tf.broadcast_to(p.distribution.scale, p.distribution.batch_shape_tensor())
+        return tfd.MultivariateNormalDiag(p.distribution.loc + tf.zeros_like(scale), scale)
+    return p

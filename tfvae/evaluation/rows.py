@@ -1,0 +1,34 @@
+"""Functions of a model, row by row over any amount of data."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae.models.inputs import unpack
+
+
+def over_rows(
+    function: Callable[[dict[str, tf.Tensor], tf.Tensor], Any], inputs: Any, batch_size: int
+) -> Any:
+    """Returns `function` of all rows, as a structure of numpy arrays [N].
+
+    Args:
+        function: Takes a batch and its number, a scalar; returns a structure of tensors [B].
+        inputs: Array [N, ...] or dictionary of arrays.
+        batch_size: Rows at a time; the last batch is filled up, so that one graph serves all.
+    """
+    parts = {k: v for k, v in unpack(inputs)._asdict().items() if v is not None}
+    num_rows = int(parts["x"].shape[0])
+    if num_rows == 0:
+        raise ValueError("`inputs` must have at least one row. Received: an empty array.")
+    graph = tf.function(function)
+    results = []
+    for number, start in enumerate(range(0, num_rows, batch_size)):
+        rows = np.minimum(np.arange(start, start + min(batch_size, num_rows)), num_rows - 1)
+        batch = {k: tf.gather(v, rows) for k, v in parts.items()}
+        results.append(graph(batch, tf.constant(number)))
+    return tf.nest.map_structure(
+        lambda *r: np.concatenate([a.numpy() for a in r])[:num_rows], *results
+    )

@@ -1,0 +1,49 @@
+"""Building layers inside layers."""
+
+from typing import Any
+
+import keras
+
+
+def build_once(layer: keras.layers.Layer, *shapes: Any) -> None:
+    """Builds `layer` unless it is built.
+
+    When a model is loaded Keras builds each inner layer, then the outer one's `build` runs again; a second
+    build fails with "You cannot add new elements of state".
+    """
+    if not layer.built:
+        layer.build(*shapes)
+
+
+def build_network(
+    network: keras.layers.Layer, shape: tuple[int | None, ...]
+) -> tuple[int | None, ...]:
+    """Builds a network of any kind for inputs of `shape` and returns the shape of its outputs.
+
+    The network is called on a symbolic tensor, as Keras does in functional models: this builds lazily
+    built `Sequential`s and subclassed models that have no `build` of their own.
+
+    Raises:
+        ValueError: If the network does not take such inputs, or returns anything but one tensor.
+    """
+    symbolic = keras.KerasTensor(shape, "float32")
+    try:
+        outputs = network(symbolic)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"`network` must take inputs of shape {shape}. Received: network={network.name!r} of type "
+            f"{type(network).__name__}, which refuses them: {_first_line(error)}"
+        ) from error
+    if not isinstance(outputs, keras.KerasTensor):
+        raise ValueError(
+            "`network` must return one tensor. Received: "
+            f"network={network.name!r}, which returns {type(outputs).__name__}. "
+            "Fix: return the features; the head makes a distribution of them."
+        )
+    return tuple(outputs.shape)
+
+
+def _first_line(error: Exception) -> str:
+    return next(
+        (line for line in str(error).splitlines() if line.strip()), type(error).__name__
+    ).strip()

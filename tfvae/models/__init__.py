@@ -1,0 +1,6 @@
+"""Models: a forward pass that gives `Draws`, and how it is trained."""
+
+from tfvae.models.latent_variable_model import LatentVariableModel
+from tfvae.models.vae import VAE
+
+__all__ = ["VAE", "LatentVariableModel"]

@@ -1,0 +1,154 @@
+"""What a model takes: an array of examples, or a dictionary with `x` and what goes with it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfvae.errors import DataError, did_you_mean
+
+KEYS = ("x", "condition", "sample_weight")
+
+
+class Inputs(NamedTuple):
+    """A batch.
+
+    Attributes:
+        x: Examples, float32 [B, *event_shape].
+        condition: What posterior, prior and likelihood depend on, float32 [B, C], or None.
+        sample_weight: Weight of each example, float32 [B], or None.
+    """
+
+    x: tf.Tensor
+    condition: tf.Tensor | None = None
+    sample_weight: tf.Tensor | None = None
+
+
+def refuse_labels(x: Any, y: Any) -> None:
+    """Refuses targets, which an unsupervised model would ignore in silence.
+
+    Raises:
+        ValueError: If `y` is given and is not `x` itself.
+    """
+    if y is None or y is x:
+        return
+    raise ValueError(
+        "`y` must be left out: the model learns from x alone and would ignore it. "
+        f"Received: y of type {type(y).__name__}. Fix: drop the labels (for a dataset: "
+        "`dataset.map(lambda x, y: x)`), or condition on them with {'x': x, 'condition': one_hot_labels}."
+    )
+
+
+def as_dictionary(x: Any, sample_weight: Any = None) -> Any:
+    """Returns `x` with its sample weights inside, as a dictionary; without weights, `x` as it is.
+
+    Keras drops sample weights in silence when there is no y.
+    """
+    if sample_weight is None:
+        return x
+    if isinstance(x, Mapping):
+        if "sample_weight" in x:
+            raise ValueError(
+                "`sample_weight` must be given once. Received: both the argument and the key of x."
+            )
+        return dict(x) | {"sample_weight": sample_weight}
+    return {"x": x, "sample_weight": sample_weight}
+
+
+def split_batch(data: Any) -> Any:
+    """Returns what a data adapter yields, an input or a tuple (x, y, sample_weight), as one input."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    refuse_labels(x, y)
+    return as_dictionary(x, sample_weight)
+
+
+def unpack(inputs: Any, event_shape: tuple[int, ...] | None = None) -> Inputs:
+    """Returns inputs in parts, as float32 tensors, checked against the event's shape.
+
+    Args:
+        inputs: Tensor or array [B, *event_shape], or a dictionary of them with the keys of `Inputs`.
+        event_shape: Shape that each example must have.
+
+    Raises:
+        DataError: If keys, types or shapes do not fit.
+    """
+    if not isinstance(inputs, Mapping):
+        inputs = {"x": inputs}
+    check_keys(inputs)
+    parts = {k: _as_float32(k, v) for k, v in inputs.items() if v is not None}
+    batch = Inputs(**parts)
+    if event_shape is not None:
+        check_shape(batch.x.shape, event_shape)
+    if batch.condition is not None and batch.condition.shape.rank != 2:
+        raise DataError(
+            "`condition` must have shape [B, C]. "
+            f"Received: condition of shape {tuple(batch.condition.shape)}. "
+            "Fix: one-hot encode classes; add an axis to a single number."
+        )
+    if batch.sample_weight is not None and batch.sample_weight.shape.rank != 1:
+        raise DataError(
+            "`sample_weight` must have shape [B]. "
+            f"Received: sample_weight of shape {tuple(batch.sample_weight.shape)}."
+        )
+    return batch
+
+
+def check_keys(inputs: Mapping[str, Any]) -> None:
+    """Refuses a dictionary of inputs without `x` or with unknown keys.
+
+    Raises:
+        DataError: If the keys do not fit.
+    """
+    if "x" not in inputs:
+        raise DataError(
+            f"`inputs` must have the key 'x'. Received: keys {sorted(map(str, inputs))}."
+        )
+    for key in inputs:
+        if key not in KEYS:
+            raise DataError(
+                f"`inputs` must have keys among {', '.join(KEYS)}. "
+                f"Received: key {key!r}.{did_you_mean(str(key), KEYS)}"
+            )
+
+
+def check_shape(received: Any, event_shape: tuple[int, ...]) -> None:
+    """Refuses examples of another shape than the likelihood's event.
+
+    Args:
+        received: Shape of a batch of examples, the first axis being the batch.
+        event_shape: Shape that each example must have.
+
+    Raises:
+        DataError: If they differ.
+    """
+    received = tf.TensorShape(received)
+    if received.rank is None or received[1:].is_compatible_with(event_shape):
+        return
+    shape = tuple(received)
+    fix = "Fix: reshape x, or change the decoder's event_shape."
+    if shape[1:] == event_shape[:-1] and event_shape[-1] == 1:
+        fix = "Fix: add the channel axis, x[..., None]."
+    elif shape == event_shape:
+        fix = "Fix: add the batch axis, x[None]."
+    raise DataError(
+        f"`x` must have shape [B{''.join(f', {d}' for d in event_shape)}], the decoder's event_shape. "
+        f"Received: x of shape {shape}. {fix}"
+    )
+
+
+def _as_float32(name: str, value: Any) -> tf.Tensor:
+    try:
+        value = tf.convert_to_tensor(value)
+    except (TypeError, ValueError):
+        value = None
+    if value is None or not (
+        value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool
+    ):
+        kind = (
+            "something that is no rectangular array of numbers"
+            if value is None
+            else value.dtype.name
+        )
+        raise DataError(f"`{name}` must be an array of real numbers. Received: {name} of {kind}.")
+    return tf.cast(value, tf.float32)

@@ -1,0 +1,227 @@
+"""How every model is trained, evaluated and saved."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfvae import checks
+from tfvae.draws import Draws
+from tfvae.errors import did_you_mean
+from tfvae.metrics import BatchCounter, ExampleMean
+from tfvae.models import guard
+from tfvae.models.inputs import split_batch
+from tfvae.models.unsupervised_model import UnsupervisedModel
+from tfvae.objectives import ELBO, Objective
+from tfvae.random import Noise, fresh_seed
+
+log = logging.getLogger("tfvae")
+
+
+class LatentVariableModel(UnsupervisedModel):
+    """A Keras model whose forward pass is a set of `Draws`. Abstract: subclasses implement `call`.
+
+    The loss is the objective; metrics are `elbo`, `log_likelihood` and `kl` in nats per example, true
+    means over examples. Its densities are float32 under every precision policy.
+
+    Args:
+        objective: An `Objective` or a list of them, whose losses add up; `ELBO()` by default.
+        seed: Seed of all noise; None draws one, which the config keeps.
+
+    Raises:
+        TypeError, ValueError: If objectives or seed do not fit.
+    """
+
+    def __init__(self, objective: Any = None, seed: int | None = None, **kwargs: Any):
+        kwargs.pop("dtype", None)
+        super().__init__(dtype="float32", **kwargs)
+        self.objective = _checked_objectives(objective)
+        self.seed = fresh_seed() if seed is None else checks.seed(seed)
+        self.noise = Noise(self.seed)
+        self.num_samples = max(o.num_samples for o in self.objectives)
+        self.batches_seen = self._counter("batches_seen")
+        self.updates_skipped = self._counter("updates_skipped")
+        self._means = [ExampleMean(n) for n in ("loss", "elbo", "log_likelihood", "kl")]
+        self._evaluated = BatchCounter()
+
+    # ---- what subclasses give and use ------------------------------------------------------------------
+
+    def call(self, inputs, num_samples=None, training=None) -> Draws:
+        """Returns draws for a batch; `num_samples` draws per example, or as many as the objectives need."""
+        raise NotImplementedError
+
+    def reconstruct(self, inputs: Any) -> tf.Tensor:
+        """Returns what `predict` returns for a batch."""
+        raise NotImplementedError
+
+    @property
+    def objectives(self) -> list[Objective]:
+        """The objectives whose losses add up."""
+        return (
+            list(self.objective) if isinstance(self.objective, list | tuple) else [self.objective]
+        )
+
+    @property
+    def path_weight(self) -> Any:
+        """The one path weight among the objectives, or None."""
+        return next((o.path_weight for o in self.objectives if o.path_weight is not None), None)
+
+    def next_seed(self) -> tf.Tensor:
+        """Returns the seed of the next draw of this forward pass, int32 [2]."""
+        return self.noise.next_seed()
+
+    # ---- steps -----------------------------------------------------------------------------------------
+
+    def train_step(self, data):
+        inputs = split_batch(data)
+        layer_state = [(v, tf.identity(v.value)) for v in self._layer_state()]
+        with tf.GradientTape() as tape:
+            with self.noise.stream("train", self.batches_seen.value):
+                draws = self(inputs, training=True)
+            loss, results = self._results(draws, inputs)
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+
+        def undo():
+            for variable, value in layer_state:
+                variable.assign(value)
+            self.updates_skipped.assign_add(1)
+
+        scaler = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        ok = guard.all_finite(
+            loss, [] if scaler else gradients
+        )  # it handles overflow of its own scale
+        guard.either(ok, lambda: self.optimizer.apply(gradients, variables), undo)
+        self.batches_seen.assign_add(1)
+        return self._update_metrics(results)
+
+    def test_step(self, data):
+        inputs = split_batch(data)
+        with self.noise.stream("evaluate", self._evaluated.result()):
+            draws = self(inputs, training=False)
+        _, results = self._results(draws, inputs)
+        self._evaluated.update_state()
+        return self._update_metrics(results)
+
+    def predict_step(self, data):
+        return self.reconstruct(keras.utils.unpack_x_y_sample_weight(data)[0])
+
+    def _results(self, draws: Draws, inputs: Any) -> tuple[tf.Tensor, tuple]:
+        """Returns this replica's share of the batch's mean loss, and what the metrics need.
+
+        The share is the sum over the replica's examples divided by the size of the whole batch, so that
+        neither the number of replicas nor an uneven split of the last batch changes the gradient.
+        """
+        losses = sum(o.loss(draws, self._schedule_step()) for o in self.objectives)
+        extra = sum(self.losses, tf.constant(0.0))
+        weight = inputs.get("sample_weight") if isinstance(inputs, Mapping) else None
+        weight = tf.ones_like(losses) if weight is None else tf.cast(weight, losses.dtype)
+        size, replicas = tf.cast(tf.shape(losses)[0], losses.dtype), 1
+        context = tf.distribute.get_replica_context()
+        whole = size
+        if context is not None and context.num_replicas_in_sync > 1:
+            replicas = context.num_replicas_in_sync
+            whole = context.all_reduce(tf.distribute.ReduceOp.SUM, size)
+        loss = tf.reduce_sum(weight * losses) / whole + extra / replicas
+        return loss, (weight * losses + extra, draws, weight)
+
+    def _update_metrics(self, results: tuple) -> dict[str, Any]:
+        losses, draws, weight = results
+        loss, elbo, log_likelihood, kl = self._means
+        log_likelihoods, kls = tf.reduce_mean(draws.log_likelihood, axis=0), draws.kl
+        loss.update_state(losses)
+        elbo.update_state(log_likelihoods - kls, weight)
+        log_likelihood.update_state(log_likelihoods, weight)
+        kl.update_state(kls, weight)
+        return self.get_metrics_result()
+
+    def _schedule_step(self) -> tf.Tensor:
+        """Updates so far: the optimizer's count or, where there is no optimizer, the batches seen."""
+        optimizer = getattr(self, "optimizer", None)
+        step = self.batches_seen if optimizer is None else optimizer.iterations
+        return tf.convert_to_tensor(getattr(step, "value", step))
+
+    def _layer_state(self) -> list[Any]:
+        """Non-trainable variables that a forward pass may change, such as running means."""
+        own = (self.batches_seen, self.updates_skipped)
+        return [v for v in self.non_trainable_variables if all(v is not o for o in own)]
+
+    def _counter(self, name: str) -> Any:
+        return self.add_weight(
+            name=name,
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    @property
+    def metrics(self) -> list[Any]:
+        # Not Keras' own: its loss tracker is not updated by this train step and would read 0.
+        return [*self._means, self._evaluated]
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Returns loss, elbo, log_likelihood and kl so far."""
+        return {m.name: m.result() for m in self._means}
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        skipped = int(self.updates_skipped.numpy())
+        history = super().fit(*args, **kwargs)
+        skipped = int(self.updates_skipped.numpy()) - skipped
+        if skipped:
+            log.warning(
+                "%d updates were skipped: their loss or gradient was not finite. The weights are those of "
+                "the finite updates. Look for extreme values in x, or lower the learning rate.",
+                skipped,
+            )
+        return history
+
+    def export(self, path: Any, format: str = "saved_model", **options: Any) -> str:
+        """Writes the model for serving; see `tfvae.export`.
+
+        Args:
+            path: Base directory; a new version is made in it.
+            format: "saved_model".
+            **options: Those of the format's function in `tfvae.export`.
+
+        Returns:
+            The path written.
+        """
+        # The one place where a model looks up: `export` is a method of every Keras model.
+        from tfvae import export
+
+        if format not in export.FORMATS:
+            raise ValueError(
+                f"`format` must be one of {', '.join(export.FORMATS)}. "
+                f"Received: format={format!r}.{did_you_mean(format, export.FORMATS)}"
+            )
+        return export.FORMATS[format](self, path, **options)
+
+
+def _checked_objectives(objective: Any) -> Any:
+    """Returns an objective or a list of them, of which at most one weights the path gradient."""
+    if objective is None:
+        return ELBO()
+    objectives = list(objective) if isinstance(objective, list | tuple) else [objective]
+    for o in objectives:
+        if not isinstance(o, Objective):
+            raise TypeError(
+                "`objective` must be an Objective or a list of them. "
+                f"Received: objective={objective!r} of type {type(o).__name__}. "
+                "Fix: use one of `tfvae.objectives`."
+            )
+    if not objectives:
+        raise ValueError(
+            "`objective` must not be empty. Received: objective=[]. Fix: leave it out."
+        )
+    weighting = [type(o).__name__ for o in objectives if o.path_weight is not None]
+    if len(weighting) > 1:
+        raise ValueError(
+            "`objective` must have at most one member that weights the path gradient. "
+            f"Received: {', '.join(weighting)}. Fix: train them in separate models."
+        )
+    return objectives if isinstance(objective, list | tuple) else objective

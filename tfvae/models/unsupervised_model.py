@@ -1,0 +1,228 @@
+"""The Keras side of a model that learns from x alone: compile, fit, evaluate, build and save."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfvae import checks
+from tfvae.models.data import prepare
+from tfvae.models.saving import checked_path, written_whole
+
+
+class UnsupervisedModel(keras.Model):
+    """A Keras model that refuses what it would ignore: targets, losses and metrics from outside.
+
+    Abstract: `LatentVariableModel` is its subclass. Data are checked, and the model is built from their
+    shapes, before anything is trained.
+    """
+
+    _input_shape: Any = None
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Configures training, as `keras.Model.compile`; the objective is the loss.
+
+        Raises:
+            ValueError: If `loss`, `metrics` or their weights are given, or several steps an execution are
+                asked for under a distribution strategy.
+        """
+        for name, value in {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }.items():
+            if value is not None:
+                raise ValueError(
+                    f"`{name}` must be left out: the objective is the loss, and ELBO, log-likelihood and KL "
+                    f"are always reported. Received: {name}={value!r}. "
+                    "Fix: pass `objective=` to the model, or write a callback."
+                )
+        checks.positive_integer("steps_per_execution", steps_per_execution)
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if steps_per_execution > 1 and replicas > 1:
+            # keras#19246: the loop's body loses its inputs under a strategy, or half of the steps.
+            raise ValueError(
+                "`steps_per_execution` must be 1 under a distribution strategy, where Keras loses steps. "
+                f"Received: steps_per_execution={steps_per_execution} with {replicas} replicas."
+            )
+        super().compile(
+            optimizer=optimizer,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        # Keras compiles no loaded model whose `compile` is overridden.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def build_from_data(self, inputs: Any) -> None:
+        """Builds the model from the shapes of a batch of inputs, if it is not built."""
+        if not self.built:
+            self.build(tf.nest.map_structure(lambda t: (None, *t.shape[1:]), inputs))
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        return None if self._input_shape is None else {"input_shape": self._input_shape}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        self.build(_as_shapes(config["input_shape"]))
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> keras.callbacks.History:
+        """Trains the model, as `keras.Model.fit`; x alone is learned from.
+
+        Args:
+            x: Array [N, ...], dictionary of arrays, `tf.data.Dataset`, generator or `keras.utils.PyDataset`.
+            y: To be left out.
+            batch_size: As in Keras, as are the other arguments.
+            epochs: Number of passes over the data.
+            verbose: "auto", 0, 1 or 2.
+            callbacks: Keras callbacks.
+            validation_split: Share of the arrays' last rows to validate on.
+            validation_data: Like `x`, or a tuple (x, None, sample_weight).
+            shuffle: Whether to shuffle arrays before each epoch.
+            class_weight: To be left out.
+            sample_weight: Weight of each row, [N].
+            initial_epoch: Epoch to start from.
+            steps_per_epoch: Batches per epoch; needed for endless data.
+            validation_steps: Batches of validation.
+            validation_batch_size: Batch size of validation.
+            validation_freq: Epochs between validations.
+
+        Returns:
+            A `History` with loss, elbo, log_likelihood, kl, and val_* of each.
+
+        Raises:
+            ValueError: If labels are given or an argument is out of range.
+            DataError: If the data do not fit the model.
+        """
+        if class_weight is not None:
+            raise ValueError(
+                "`class_weight` must be left out: there are no classes. Fix: `sample_weight`."
+            )
+        if batch_size is not None:
+            checks.positive_integer("batch_size", batch_size)
+        checks.integer("epochs", epochs, 0)
+        x = self._prepare("x", x, y, sample_weight, steps_per_epoch)
+        if validation_data is not None:
+            if isinstance(validation_data, tuple):
+                val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+            else:
+                val_x, val_y, val_weight = validation_data, None, None
+            validation_data = (
+                self._prepare("validation_data", val_x, val_y, val_weight, validation_steps),
+            )
+        return super().fit(
+            x=x,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Returns loss, elbo, log_likelihood and kl of data, as `keras.Model.evaluate`.
+
+        Two calls give the same numbers, and the model is as before.
+
+        Raises:
+            ValueError: If labels are given.
+            DataError: If the data do not fit the model.
+        """
+        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked its validation data
+            x = self._prepare("x", x, y, sample_weight, steps)
+        return super().evaluate(
+            x=x,
+            batch_size=batch_size,
+            verbose=verbose,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            **kwargs,
+        )
+
+    def _prepare(self, name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) -> Any:
+        """Checks data and builds the model from them; returns them with their weights inside."""
+        data, example = prepare(name, x, y, sample_weight, steps)
+        if example is not None:
+            self._check_and_build(example)
+        return data
+
+    def _check_and_build(self, inputs: Any) -> None:
+        self.check_shapes(inputs)
+        if not self.built:
+            with self.distribute_strategy.scope():
+                self.build_from_data(inputs)
+
+    def check_shapes(self, inputs: Any) -> None:
+        """Raises a `DataError` if a batch of inputs, or of their specs, does not fit the model."""
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves the model as a `.keras` file: written whole beside the target, then renamed.
+
+        Raises:
+            ValueError: If a class or function inside could not be found when the file is loaded.
+            ArtifactError: If the file cannot be written; an earlier one is as it was.
+        """
+        path = checked_path(self, filepath, overwrite)
+        with written_whole(path) as partial:
+            super().save(partial, overwrite=True, **kwargs)
+
+
+def _as_shapes(shape: Any) -> Any:
+    """Turns the lists of a JSON file into tuples again."""
+    if isinstance(shape, Mapping):
+        return {k: _as_shapes(v) for k, v in shape.items()}
+    return tuple(shape)

@@ -1,0 +1,257 @@
+"""The variational auto-encoder (Kingma and Welling, 2013, arXiv:1312.6114; Rezende et al., 2014)."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae import checks
+from tfvae.draws import Draws
+from tfvae.gradients import stopped, weighted_path
+from tfvae.layers.building import build_once
+from tfvae.models.inputs import check_shape, unpack
+from tfvae.models.latent_variable_model import LatentVariableModel
+from tfvae.random import fresh_seed, seed_pair
+from tfvae.serialization import serializable
+from tfvae.stochastic import StandardNormal, StochasticLayer
+
+
+@serializable
+class VAE(LatentVariableModel):
+    """Any posterior, likelihood, prior and objective.
+
+    Args:
+        encoder: x -> q(z | x), a stochastic layer such as `Conditional(network, Head("Normal", (32,)))`.
+        decoder: z -> p(x | z), a stochastic layer whose event shape is that of an example.
+        prior: p(z), a stochastic layer over the encoder's event shape; `StandardNormal` by default.
+        objective: An `Objective` or a list of them, whose losses add up; `ELBO()` by default.
+        seed: Seed of all noise; None draws one, which the config keeps.
+
+    Raises:
+        TypeError: If a part is no stochastic layer.
+        ValueError: If the parts do not fit together.
+
+    Example:
+    >>> vae = tfvae.VAE(
+    ...     encoder=tfvae.Conditional(networks.mlp([512]), tfvae.Head("Normal", (32,))),
+    ...     decoder=tfvae.Conditional(networks.mlp([512]), tfvae.Head("Bernoulli", (28, 28, 1))),
+    ... )
+    >>> vae.compile("adam")
+    >>> vae.fit(x_train, batch_size=128, epochs=20)
+    """
+
+    def __init__(
+        self,
+        encoder: StochasticLayer,
+        decoder: StochasticLayer,
+        prior: StochasticLayer | None = None,
+        objective: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(objective, seed, **kwargs)
+        _check_stochastic("encoder", encoder)
+        _check_stochastic("decoder", decoder)
+        prior = StandardNormal(encoder.event_shape) if prior is None else prior
+        _check_stochastic("prior", prior)
+        if prior.event_shape != encoder.event_shape:
+            raise ValueError(
+                f"`prior` must have the encoder's event_shape {encoder.event_shape}. Received: prior with "
+                f"event_shape {prior.event_shape}."
+            )
+        if not decoder.event_shape:
+            raise ValueError(
+                "`decoder` must have an event_shape like (784,). Received: event_shape=()."
+            )
+        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of an example."""
+        return self.decoder.event_shape
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of the latents of an example."""
+        return self.encoder.event_shape
+
+    def build(self, input_shape):
+        if self.built:
+            return
+        shapes = input_shape if isinstance(input_shape, dict) else {"x": input_shape}
+        x, condition = (None, *shapes["x"][1:]), shapes.get("condition")
+        check_shape(x, self.event_shape)
+        build_once(self.encoder, x, condition)
+        build_once(self.decoder, (None, *(self.latent_shape or (1,))), condition)
+        build_once(self.prior, condition)
+        for objective in self.objectives:
+            build_once(objective, (None, *self.latent_shape))
+        self._input_shape = {"x": x} if condition is None else {"x": x, "condition": condition}
+        self.built = True
+
+    def call(self, inputs, num_samples=None, training=None):
+        x, condition, _ = unpack(inputs, self.event_shape)
+        posterior, prior = self.encoder(x, condition), self.prior(condition)
+        z, log_posterior = posterior.experimental_sample_and_log_prob(
+            num_samples or self.num_samples, seed=self.next_seed()
+        )
+        if self.path_weight is not None:
+            z = weighted_path(z, lambda: self.path_weight(draws))
+            log_posterior = stopped(posterior).log_prob(z)
+        likelihood = self.decoder(z, condition)
+        draws = Draws(z, likelihood.log_prob(x), prior.log_prob(z), log_posterior, posterior, prior)
+        return draws
+
+    def encode(self, inputs: Any) -> Any:
+        """Returns q(z | x), a `tfd.Distribution` [B].
+
+        Args:
+            inputs: Examples [B, *event_shape], or a dictionary with `x` and `condition`.
+
+        Raises:
+            DataError: If they do not fit the model.
+        """
+        x, condition, _ = unpack(inputs, self.event_shape)
+        self._build_from_tensors(x, condition)
+        return self.encoder(x, condition)
+
+    def decode(self, z: Any, condition: Any = None) -> Any:
+        """Returns p(x | z), a `tfd.Distribution` of the leading shape of `z`.
+
+        Args:
+            z: Latents [..., *latent_shape].
+            condition: [B, C] for a conditional model.
+
+        Raises:
+            ValueError: If the model is not built yet or shapes do not fit.
+        """
+        self._require_built("decode")
+        z = tf.cast(z, tf.float32)
+        if z.shape.rank <= len(self.latent_shape) or not z.shape[
+            z.shape.rank - len(self.latent_shape) :
+        ].is_compatible_with(self.latent_shape):
+            raise ValueError(
+                f"`z` must have shape [B{''.join(f', {d}' for d in self.latent_shape)}]. "
+                f"Received: z of shape {tuple(z.shape)}."
+            )
+        return self.decoder(z, self._checked_condition(condition))
+
+    def reconstruct(self, inputs: Any) -> tf.Tensor:
+        """Returns the mean of p(x | z) at the mean of q(z | x), [B, *event_shape]; never random."""
+        condition = unpack(inputs).condition
+        return self.decode(self.encode(inputs).mean(), condition).mean()
+
+    def generate(
+        self, num_samples: int, condition: Any = None, seed: int | None = None, draw: bool = False
+    ) -> tf.Tensor:
+        """Returns new examples: means of p(x | z), or draws from it, with z from the prior.
+
+        Args:
+            num_samples: Number N of examples.
+            condition: [N, C], or [1, C] or [C] for all; conditional models need it.
+            seed: Seed of the draws; None draws a fresh one.
+            draw: Whether to draw x instead of returning the mean.
+
+        Returns:
+            float32 [N, *event_shape].
+
+        Raises:
+            ValueError: If the model is not built yet or an argument does not fit.
+        """
+        self._require_built("generate")
+        checks.positive_integer("num_samples", num_samples)
+        numbers = num_samples * int(np.prod(self.event_shape))
+        if numbers > np.iinfo(np.int32).max:
+            raise ValueError(
+                f"`num_samples` must be smaller: {num_samples} examples need {4 * numbers / 2**30:,.0f} GiB. "
+                "Fix: call `generate` in parts, with another `seed` each."
+            )
+        if condition is not None:
+            condition = tf.cast(condition, tf.float32)
+            condition = condition[None] if condition.shape.rank == 1 else condition
+            if condition.shape[0] not in (1, num_samples):
+                raise ValueError(
+                    f"`condition` must have {num_samples} rows, or 1. "
+                    f"Received: condition of shape {tuple(condition.shape)}."
+                )
+            condition = tf.repeat(condition, num_samples // condition.shape[0], axis=0)
+        condition = self._checked_condition(condition)
+        seed = fresh_seed() if seed is None else checks.seed(seed)
+        prior = self.prior(condition)
+        shape = [] if prior.batch_shape.rank else [num_samples]
+        z = prior.sample(shape, seed=seed_pair(seed, "generate/z"))
+        likelihood = self.decoder(z, condition)
+        return likelihood.sample(seed=seed_pair(seed, "generate/x")) if draw else likelihood.mean()
+
+    def embed(self, inputs: Any, batch_size: int | None = None) -> np.ndarray:
+        """Returns the posterior means of any amount of data, float32 [N, *latent_shape].
+
+        Args:
+            inputs: Examples [N, *event_shape], or a dictionary of arrays.
+            batch_size: Examples at a time; 1024 by default.
+
+        Raises:
+            DataError: If they do not fit the model.
+        """
+        x, condition, _ = unpack(inputs, self.event_shape)
+        self._build_from_tensors(x, condition)
+        size = checks.positive_integer("batch_size", 1024 if batch_size is None else batch_size)
+        parts = {"x": x} | ({} if condition is None else {"condition": condition})
+
+        @tf.function(reduce_retracing=True)
+        def means(batch):
+            return self.encoder(batch["x"], batch.get("condition")).mean()
+
+        return np.concatenate(
+            [means(b).numpy() for b in tf.data.Dataset.from_tensor_slices(parts).batch(size)]
+        )
+
+    def check_shapes(self, inputs):
+        parts = inputs if isinstance(inputs, dict) else {"x": inputs}
+        if hasattr(parts["x"], "shape"):
+            check_shape(parts["x"].shape, self.event_shape)
+        if self.built:
+            self._check_condition_size(parts.get("condition"))
+
+    def _build_from_tensors(self, x: tf.Tensor, condition: tf.Tensor | None) -> None:
+        self.build_from_data({"x": x} if condition is None else {"x": x, "condition": condition})
+        self._check_condition_size(condition)
+
+    def _require_built(self, method: str) -> None:
+        if not self.built:
+            raise ValueError(
+                f"`{method}` must come after the model has seen the shape of its data. "
+                "Fix: call `fit`, or `encode` on a batch, or `build((None, *event_shape))`."
+            )
+
+    def _checked_condition(self, condition: Any) -> tf.Tensor | None:
+        self._check_condition_size(condition)
+        return None if condition is None else tf.cast(condition, tf.float32)
+
+    def _check_condition_size(self, condition: Any) -> None:
+        """Refuses a condition that is missing, unexpected or of another width than at `build`."""
+        expected = (self._input_shape or {}).get("condition")
+        shape = (
+            None
+            if condition is None
+            else tuple(
+                tf.TensorShape(
+                    np.shape(condition) if not hasattr(condition, "shape") else condition.shape
+                )
+            )
+        )
+        if (expected is None) != (shape is None) or (expected and shape[-1] != expected[-1]):
+            rule = "be left out" if expected is None else f"have shape [B, {expected[-1]}]"
+            raise ValueError(
+                f"`condition` must {rule}, as when the model was built. Received: "
+                f"{'no condition' if shape is None else f'condition of shape {shape}'}."
+            )
+
+
+def _check_stochastic(name: str, layer: Any) -> None:
+    if not isinstance(layer, StochasticLayer):
+        raise TypeError(
+            f"`{name}` must be a stochastic layer, which returns a distribution. "
+            f"Received: {name} of type {type(layer).__module__}.{type(layer).__name__}. "
+            'Fix: wrap a network, `tfvae.Conditional(network, tfvae.Head("Normal", event_shape))`.'
+        )

@@ -1,0 +1,44 @@
+"""The interface of all objectives."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfvae.draws import Draws
+
+
+class Objective(keras.layers.Layer):
+    """Turns draws into a loss per example. Abstract: subclasses implement `loss`.
+
+    Lists of objectives add up. One with weights of its own (a critic) is trained by the model's optimizer.
+
+    Attributes:
+        num_samples: S, the number of draws per example that it needs.
+        path_weight: None, or a function from draws to [S, B] that multiplies the gradient which reaches the
+            posterior through `z`; `log_posterior` is then evaluated at the posterior's stopped parameters.
+        needs_reparameterization: Whether the gradient must flow through `z`.
+
+    Example:
+    >>> @keras.saving.register_keras_serializable("mine")
+    ... class Reconstruction(Objective):
+    ...     def loss(self, draws, step):
+    ...         return -tf.reduce_mean(draws.log_likelihood, axis=0)
+    """
+
+    num_samples: int = 1
+    path_weight: Callable[[Draws], tf.Tensor] | None = None
+    needs_reparameterization: bool = True
+
+    def __init__(self, dtype: Any = "float32", **kwargs: Any):
+        super().__init__(dtype="float32", **kwargs)
+
+    def loss(self, draws: Draws, step: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each example in nats, [B].
+
+        Args:
+            draws: Draws of shape [S, B], S at least `num_samples`.
+            step: Number of optimizer updates so far, a scalar; schedules follow it.
+        """
+        raise NotImplementedError

@@ -1,0 +1,6 @@
+"""Recipes: a paper as a function that composes layers into an uncompiled model."""
+
+from tfvae.recipes.conditional_vae import conditional_vae
+from tfvae.recipes.vae import vae
+
+__all__ = ["conditional_vae", "vae"]

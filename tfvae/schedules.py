@@ -1,0 +1,73 @@
+"""Schedules of objectives' weights: Keras learning-rate schedules, evaluated at `optimizer.iterations`."""
+
+import keras
+from keras import ops
+
+from tfvae.checks import finite_number, positive_integer
+from tfvae.serialization import serializable
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+
+
+def value_at(value, step):
+    """Returns a float or a schedule's value at `step`, a scalar tensor."""
+    return value(step) if callable(value) else value
+
+
+@serializable
+class Linear(Schedule):
+    """Goes from `start` to `end` in a straight line and stays there (KL warm-up, Bowman et al., 2016).
+
+    Args:
+        start: Value at step 0.
+        end: Value from step `steps` on.
+        steps: Number of optimizer steps that the way takes.
+
+    Raises:
+        ValueError: If `steps` is not a positive integer or an end is not finite.
+
+    Example:
+    >>> float(Linear(0.0, 1.0, steps=100)(25))
+    0.25
+    """
+
+    def __init__(self, start: float, end: float, steps: int):
+        super().__init__()
+        self.start, self.end = finite_number("start", start), finite_number("end", end)
+        self.steps = positive_integer("steps", steps)
+
+    def __call__(self, step):
+        done = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
+        return self.start + (self.end - self.start) * done
+
+
+@serializable
+class Cyclical(Schedule):
+    """Repeats: a straight line from `start` to `end`, then `end` (Fu et al., 2019, arXiv:1903.10145).
+
+    Args:
+        start: Value at the beginning of each period.
+        end: Value after the ramp of each period.
+        period: Length of a period in optimizer steps.
+        ramp: Share of the period that the straight line takes, in (0, 1].
+
+    Raises:
+        ValueError: If `period` is not a positive integer or `ramp` is outside (0, 1].
+
+    Example:
+    >>> beta = Cyclical(0.0, 1.0, period=100, ramp=0.5)
+    >>> float(beta(25)), float(beta(75)), float(beta(125))
+    (0.5, 1.0, 0.5)
+    """
+
+    def __init__(self, start: float, end: float, period: int, ramp: float = 0.5):
+        super().__init__()
+        self.start, self.end = finite_number("start", start), finite_number("end", end)
+        self.period = positive_integer("period", period)
+        self.ramp = finite_number("ramp", ramp)
+        if not 0.0 < ramp <= 1.0:
+            raise ValueError(f"`ramp` must be in (0, 1]. Received: ramp={ramp}.")
+
+    def __call__(self, step):
+        phase = ops.cast(step % self.period, "float32") / self.period
+        return self.start + (self.end - self.start) * ops.minimum(phase / self.ramp, 1.0)

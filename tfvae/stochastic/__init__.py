@@ -1,0 +1,9 @@
+"""Stochastic layers: Keras layers whose call returns a `tfd.Distribution`."""
+
+from tfvae.stochastic.conditional import Conditional
+from tfvae.stochastic.head import Head
+from tfvae.stochastic.standard_normal import StandardNormal
+from tfvae.stochastic.stochastic_layer import StochasticLayer
+from tfvae.stochastic.trainable import Trainable
+
+__all__ = ["Conditional", "Head", "StandardNormal", "StochasticLayer", "Trainable"]
