@@ -436,9 +436,8 @@ def _images(images: npt.ArrayLike, name: str, *, is_grid: bool = False) -> np.nd
         images = images[..., np.newaxis]
     if images.ndim != lead + 3 or images.shape[-1] not in (1, 3):
         start = "rows, columns" if is_grid else "N"
-        side = math.isqrt(images.shape[-1])
-        is_square = images.ndim == 2 and side**2 == images.shape[-1]
-        event = f"{side}, {side}" if is_square else "height, width"
+        side = math.isqrt(images.shape[-1]) if images.ndim == 2 else 0
+        event = f"{side}, {side}" if side and side**2 == images.shape[-1] else "height, width"
         target = f"rows, columns, {event}" if is_grid else f"-1, {event}"
         raise DataError(
             f"`{name}` must be images, [{start}, H, W] or [{start}, H, W, 1 or 3]. "

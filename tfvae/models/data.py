@@ -1,8 +1,10 @@
 """What `fit` and `evaluate` take, looked at before anything is trained."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from types import GeneratorType
+from typing import Any, NoReturn
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -21,31 +23,40 @@ def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) ->
         steps: Batches per epoch, or None for all.
 
     Returns:
-        The data, and an array, spec or dictionary of them, with a batch axis; None for generators, which
-        show their shapes only as they are consumed.
+        The data, and an array, spec or dictionary of them, with a batch axis; None where Keras alone knows
+        how to read the data.
 
     Raises:
         ValueError: If labels are given, weights are given twice, or the data never end.
-        DataError: If the data are no arrays of numbers with equally many rows.
+        DataError: If the data are empty, or no arrays of numbers with equally many rows.
     """
     refuse_labels(x, y)
+    if x is None:
+        raise DataError(f"`{name}` must be given. Received: {name}=None.")
     if isinstance(x, tf.data.Dataset):
         _refuse_weights(sample_weight)
-        if steps is None and int(x.cardinality().numpy()) == tf.data.INFINITE_CARDINALITY:
-            raise ValueError(
-                f"`{name}` must end, or an epoch never does. Received: an infinite dataset. "
-                "Fix: pass `steps_per_epoch` (`validation_steps` or `steps`)."
-            )
-        example = split_batch(x.element_spec)
-        if isinstance(example, Mapping):
-            check_keys(example)
-        return x, example
+        if int(x.cardinality().numpy()) == tf.data.INFINITE_CARDINALITY:
+            _require_steps(name, steps, "an infinite dataset")
+        return x, _checked_batch(x.element_spec)
+    if isinstance(x, keras.utils.PyDataset):
+        _refuse_weights(sample_weight)
+        if x.num_batches is None:
+            _require_steps(name, steps, "a PyDataset whose num_batches is None")
+        if x.num_batches == 0:
+            _refuse_empty(name)
+        return x, _checked_batch(x[0])
+    if isinstance(x, GeneratorType):
+        _refuse_weights(sample_weight)
+        first, batches = peek(name, x)
+        return batches, _checked_batch(first)
     if not (isinstance(x, Mapping | list) or hasattr(x, "shape")):
         _refuse_weights(sample_weight)
         return x, None
     inputs = as_dictionary(x, sample_weight)
     if not isinstance(inputs, Mapping):
         inputs = _as_array("x", inputs)
+        if inputs.shape[0] == 0:
+            _refuse_empty(name)
         return inputs, inputs
     check_keys(inputs)
     arrays = {k: _as_array(k, v) for k, v in inputs.items() if v is not None}
@@ -55,7 +66,50 @@ def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) ->
             f"`{name}` must have equally many rows in all its arrays. "
             f"Received: {', '.join(f'{k} with {n}' for k, n in rows.items())}."
         )
+    if rows["x"] == 0:
+        _refuse_empty(name)
     return arrays, arrays
+
+
+def _checked_batch(batch: Any) -> Any:
+    """Returns a batch, or its spec, as one input; labels and unknown keys are refused."""
+    inputs = split_batch(batch)
+    if isinstance(inputs, Mapping):
+        check_keys(inputs)
+    return inputs
+
+
+def peek(name: str, generator: Iterator[Any]) -> tuple[Any, Iterator[Any]]:
+    """Returns the first batch, and a generator of all of them as tuples.
+
+    Keras refuses generators of bare arrays and dictionaries, which it takes from datasets.
+
+    Raises:
+        DataError: If there is none.
+    """
+    try:
+        first = next(generator)
+    except StopIteration:
+        _refuse_empty(name)
+
+    def batches() -> Iterator[Any]:
+        yield first if isinstance(first, tuple) else (first,)
+        for batch in generator:
+            yield batch if isinstance(batch, tuple) else (batch,)
+
+    return first, batches()
+
+
+def _require_steps(name: str, steps: int | None, received: str) -> None:
+    if steps is None:
+        raise ValueError(
+            f"`{name}` must end, or an epoch never does. Received: {received}. "
+            "Fix: pass `steps_per_epoch` (`validation_steps` or `steps`)."
+        )
+
+
+def _refuse_empty(name: str) -> NoReturn:
+    raise DataError(f"`{name}` must have at least one row. Received: empty data.")
 
 
 def _refuse_weights(sample_weight: Any) -> None:
@@ -77,4 +131,9 @@ def _as_array(name: str, value: Any) -> Any:
             ) from None
     if not hasattr(value, "shape") or len(value.shape) == 0:
         raise DataError(f"`{name}` must be an array with one row an example. Received: {value!r}.")
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OSUcMmT":
+        raise DataError(
+            f"`{name}` must be an array of real numbers. Received: {name} of dtype {value.dtype}. "
+            f"Fix: `{name}.astype('float32')`."
+        )
     return value

@@ -80,12 +80,10 @@ def unpack(inputs: Any, event_shape: tuple[int, ...] | None = None) -> Inputs:
     batch = Inputs(**parts)
     if event_shape is not None:
         check_shape(batch.x.shape, event_shape)
-    if batch.condition is not None and batch.condition.shape.rank != 2:
-        raise DataError(
-            "`condition` must have shape [B, C]. "
-            f"Received: condition of shape {tuple(batch.condition.shape)}. "
-            "Fix: one-hot encode classes; add an axis to a single number."
-        )
+        # A dataset may not know its shapes (`from_generator` without a signature).
+        batch = batch._replace(x=tf.ensure_shape(batch.x, (None, *event_shape)))
+    if batch.condition is not None:
+        check_condition_shape(batch.condition.shape)
     if batch.sample_weight is not None and batch.sample_weight.shape.rank != 1:
         raise DataError(
             "`sample_weight` must have shape [B]. "
@@ -100,7 +98,7 @@ def check_keys(inputs: Mapping[str, Any]) -> None:
     Raises:
         DataError: If the keys do not fit.
     """
-    if "x" not in inputs:
+    if inputs.get("x") is None:
         raise DataError(
             f"`inputs` must have the key 'x'. Received: keys {sorted(map(str, inputs))}."
         )
@@ -135,6 +133,20 @@ def check_shape(received: Any, event_shape: tuple[int, ...]) -> None:
         f"`x` must have shape [B{''.join(f', {d}' for d in event_shape)}], the decoder's event_shape. "
         f"Received: x of shape {shape}. {fix}"
     )
+
+
+def check_condition_shape(received: Any) -> None:
+    """Refuses conditions that are no rows of a known number of numbers.
+
+    Raises:
+        DataError: If they are not.
+    """
+    shape = tf.TensorShape(received)
+    if shape.rank != 2 or shape[1] is None:
+        raise DataError(
+            f"`condition` must have shape [B, C]. Received: condition of shape {shape}. "
+            "Fix: one-hot encode classes; add an axis to a single number."
+        )
 
 
 def _as_float32(name: str, value: Any) -> tf.Tensor:

@@ -1,13 +1,14 @@
 """The Keras side of a model that learns from x alone: compile, fit, evaluate, build and save."""
 
 from collections.abc import Mapping
+from types import GeneratorType
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfvae import checks
-from tfvae.models.data import prepare
+from tfvae.models.data import peek, prepare
 from tfvae.models.saving import checked_path, written_whole
 
 
@@ -58,6 +59,14 @@ class UnsupervisedModel(keras.Model):
                 "`steps_per_execution` must be 1 under a distribution strategy, where Keras loses steps. "
                 f"Received: steps_per_execution={steps_per_execution} with {replicas} replicas."
             )
+        if auto_scale_loss and any(
+            layer.dtype_policy.name == "mixed_float16" for layer in self._flatten_layers()
+        ):
+            # Keras looks at the model's policy alone, which is float32 here; gradients of the float16
+            # networks would underflow.
+            optimizer = keras.optimizers.get(optimizer)
+            if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         super().compile(
             optimizer=optimizer,
             run_eagerly=run_eagerly,
@@ -75,7 +84,7 @@ class UnsupervisedModel(keras.Model):
     def build_from_data(self, inputs: Any) -> None:
         """Builds the model from the shapes of a batch of inputs, if it is not built."""
         if not self.built:
-            self.build(tf.nest.map_structure(lambda t: (None, *t.shape[1:]), inputs))
+            self.build(tf.nest.map_structure(_rows_of, inputs))
 
     def get_build_config(self) -> dict[str, Any] | None:
         return None if self._input_shape is None else {"input_shape": self._input_shape}
@@ -193,6 +202,27 @@ class UnsupervisedModel(keras.Model):
             **kwargs,
         )
 
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Returns the reconstructions of data, as `keras.Model.predict`; they are never random.
+
+        Raises:
+            DataError: If the data do not fit the model.
+        """
+        if isinstance(x, GeneratorType):
+            _, x = peek("x", x)
+        elif isinstance(x, Mapping | list) or hasattr(x, "shape"):
+            x = self._prepare("x", x, None, None, steps)
+        return super().predict(
+            x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
+        )
+
     def _prepare(self, name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) -> Any:
         """Checks data and builds the model from them; returns them with their weights inside."""
         data, example = prepare(name, x, y, sample_weight, steps)
@@ -219,6 +249,12 @@ class UnsupervisedModel(keras.Model):
         path = checked_path(self, filepath, overwrite)
         with written_whole(path) as partial:
             super().save(partial, overwrite=True, **kwargs)
+
+
+def _rows_of(array: Any) -> tuple[int | None, ...] | None:
+    """Returns the shape of any number of an array's rows; None if its rank is not known."""
+    shape = tf.TensorShape(array.shape)
+    return None if shape.rank is None else (None, *shape[1:])
 
 
 def _as_shapes(shape: Any) -> Any:

@@ -9,7 +9,7 @@ from tfvae import checks
 from tfvae.draws import Draws
 from tfvae.gradients import stopped, weighted_path
 from tfvae.layers.building import build_once
-from tfvae.models.inputs import check_shape, unpack
+from tfvae.models.inputs import check_condition_shape, check_shape, unpack
 from tfvae.models.latent_variable_model import LatentVariableModel
 from tfvae.random import fresh_seed, seed_pair
 from tfvae.serialization import serializable
@@ -79,8 +79,10 @@ class VAE(LatentVariableModel):
         if self.built:
             return
         shapes = input_shape if isinstance(input_shape, dict) else {"x": input_shape}
-        x, condition = (None, *shapes["x"][1:]), shapes.get("condition")
-        check_shape(x, self.event_shape)
+        check_shape(shapes["x"], self.event_shape)
+        x, condition = (None, *self.event_shape), shapes.get("condition")
+        if condition is not None:
+            check_condition_shape(condition)
         build_once(self.encoder, x, condition)
         build_once(self.decoder, (None, *(self.latent_shape or (1,))), condition)
         build_once(self.prior, condition)
