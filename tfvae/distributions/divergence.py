@@ -19,8 +19,8 @@ def exact_kl(q: Any, p: Any) -> tf.Tensor | None:
     >>> float(exact_kl(tfd.Normal(1.0, 1.0), tfd.Normal(0.0, 1.0)))
     0.5
     """
-    if isinstance(q, tfd.MultivariateNormalLinearOperator):
-        p = _as_multivariate_normal(p)
+    if any(isinstance(d, tfd.MultivariateNormalLinearOperator) for d in (q, p)):
+        q, p = _as_multivariate_normal(q), _as_multivariate_normal(p)
     try:
         return tfd.kl_divergence(q, p)
     except NotImplementedError:
@@ -47,13 +47,11 @@ def exact_kl_parts(q: Any, p: Any) -> tf.Tensor | None:
     )
 
 
-def _as_multivariate_normal(p: Any) -> Any:
-    """A product of normals as a `MultivariateNormalDiag`, so that TFP knows its KL to a full one."""
-    if (
-        isinstance(p, tfd.Independent)
-        and isinstance(p.distribution, tfd.Normal)
-        and len(p.event_shape) == 1
-    ):
-        scale = tf.broadcast_to(p.distribution.scale, p.distribution.batch_shape_tensor())
-        return tfd.MultivariateNormalDiag(p.distribution.loc + tf.zeros_like(scale), scale)
-    return p
+def _as_multivariate_normal(d: Any) -> Any:
+    """A product of normals as a `MultivariateNormalDiag`, whose KL to a full one TFP knows."""
+    if not (isinstance(d, tfd.Independent) and isinstance(d.distribution, tfd.Normal)):
+        return d
+    if len(d.event_shape) != 1:
+        return d
+    loc, scale = d.distribution.loc, d.distribution.scale
+    return tfd.MultivariateNormalDiag(loc + tf.zeros_like(scale), scale + tf.zeros_like(loc))

@@ -1,0 +1,129 @@
+"""Models: rows x laws, and mutants that the laws must reject."""
+
+import keras
+import pytest
+import tensorflow as tf
+
+import tfvae
+from conformance import laws, rows
+from tfvae import networks, objectives
+from tfvae.serialization import serializable
+
+
+@pytest.fixture(scope="module", params=rows.MODELS)
+def row(request):
+    """A model trained for a few epochs, and its data; laws may train it on."""
+    builder, data = rows.MODELS[request.param]
+    model = builder()
+    model.compile(keras.optimizers.Adam(1e-2))
+    laws.training_lowers_the_loss(model, data)
+    return model, data
+
+
+@pytest.mark.parametrize("law", laws.MODEL_LAWS[1:], ids=lambda law: law.__name__)
+def test_law_holds(row, law):
+    law(*row)
+
+
+def test_saving_restores_it_and_training_goes_on(row, tmp_path):
+    laws.saving_restores_it_and_training_goes_on(*row, tmp_path)
+
+
+def small(decoder=None, objective=None):
+    """A VAE over 8 x 8 images to be spoiled."""
+    return tfvae.VAE(
+        encoder=tfvae.Conditional(networks.mlp([12]), tfvae.Head("Normal", (3,))),
+        decoder=decoder
+        or tfvae.Conditional(networks.mlp([12]), tfvae.Head("Bernoulli", (8, 8, 1))),
+        objective=objective,
+        seed=0,
+    )
+
+
+@serializable
+class BatchShare(objectives.ELBO):
+    """Mutant: maximises the evidence's bound upside down."""
+
+    def loss(self, draws, step):
+        return -super().loss(draws, step)
+
+
+@serializable
+class DeafDecoder(tfvae.StochasticLayer):
+    """Mutant: a likelihood whose weights get no gradient."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.event_shape = (8, 8, 1)
+        self.head = tfvae.Head("Bernoulli", (8, 8, 1))
+
+    def build(self, shape, condition_shape=None):
+        self.head.build(shape)
+        self.built = True
+
+    def call(self, z, condition=None):
+        return self.head(tf.stop_gradient(z) * 0.0 + 1.0)
+
+
+@serializable
+class RandomDecoder(DeafDecoder):
+    """Mutant: a likelihood with noise of its own."""
+
+    def call(self, z, condition=None):
+        return self.head(z + tf.random.normal(tf.shape(z)))
+
+
+@serializable
+class OverconfidentVAE(tfvae.VAE):
+    """Mutant: the KL is charged half."""
+
+    def call(self, inputs, num_samples=None, training=None):
+        draws = super().call(inputs, num_samples, training)
+        return draws._replace(
+            log_prior=0.5 * draws.log_prior, log_posterior=0.5 * draws.log_posterior, posterior=None
+        )
+
+
+@serializable
+class CountingVAE(tfvae.VAE):
+    """Mutant: evaluation moves a weight."""
+
+    def call(self, inputs, num_samples=None, training=None):
+        self.batches_seen.assign_add(1)
+        return super().call(inputs, num_samples, training)
+
+
+def trained(model):
+    model.compile(keras.optimizers.Adam(1e-2))
+    model.fit(rows.IMAGES, batch_size=32, verbose=0)
+    return model
+
+
+def remade(cls):
+    model = small()
+    return cls(model.encoder, model.decoder, objective=model.objective, seed=0)
+
+
+def test_training_rejects_an_objective_upside_down():
+    model = small(objective=BatchShare())
+    model.compile(keras.optimizers.Adam(1e-2))
+    with pytest.raises(AssertionError):
+        laws.training_lowers_the_loss(model, rows.IMAGES)
+
+
+def test_gradients_reject_a_deaf_decoder():
+    model = trained(small(decoder=DeafDecoder(), objective=objectives.ELBO(beta=0.0)))
+    with pytest.raises(AssertionError):
+        laws.gradients_reach_every_weight_of_the_model(model, rows.IMAGES)
+
+
+def test_determinism_rejects_a_random_decoder():
+    model = trained(small(decoder=RandomDecoder()))
+    with pytest.raises(AssertionError):
+        laws.predictions_are_never_random(model, rows.IMAGES)
+
+
+def test_evaluation_rejects_a_model_that_counts():
+    model = trained(remade(CountingVAE))
+    with pytest.raises(AssertionError):
+        laws.evaluating_changes_nothing(model, rows.IMAGES)

@@ -1,0 +1,107 @@
+"""Objectives, schedules and networks; and that every public name has a row."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfvae
+from conformance import laws, rows
+from tfvae import networks, objectives, recipes, schedules
+
+
+@pytest.mark.parametrize("row", rows.SCHEDULES)
+def test_schedule_is_restored_from_its_config(row):
+    schedule = rows.SCHEDULES[row]()
+    copy = laws.reloaded(schedule)
+    for step in range(25):
+        assert float(copy(step)) == float(schedule(step))
+
+
+def test_linear_goes_from_start_to_end_and_stays():
+    linear = schedules.Linear(0.5, 2.0, steps=10)
+    assert [float(linear(s)) for s in (0, 5, 10, 1_000)] == [0.5, 1.25, 2.0, 2.0]
+
+
+def test_cyclical_repeats_itself():
+    cyclical = schedules.Cyclical(0.0, 1.0, period=8, ramp=0.25)
+    values = [float(cyclical(s)) for s in range(16)]
+    assert values[:8] == values[8:] == [0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("row", rows.NETWORKS)
+def test_network_is_built_by_its_data_and_restored_from_its_config(row):
+    builder, shape = rows.NETWORKS[row]
+    network = builder()
+    x = tf.random.stateless_normal([3, *shape], [0, 1])
+    features = network(x)
+    assert features.shape[0] == 3
+    copy = laws.reloaded(network)
+    copy(x)
+    copy.set_weights(network.get_weights())
+    np.testing.assert_array_equal(copy(x), features)
+
+
+@pytest.mark.parametrize("row", rows.OBJECTIVES)
+def test_objective_gives_a_finite_loss_per_example_and_is_restored(row):
+    objective = rows.OBJECTIVES[row]()
+    model = recipes.vae((8, 8, 1), objective=objective, **rows.SMALL)
+    draws = model(rows.IMAGES[:10])
+    assert draws.log_likelihood.shape == (objective.num_samples, 10)
+    loss = objective.loss(draws, tf.constant(7))
+    assert loss.shape == (10,)
+    assert np.isfinite(loss).all()
+    np.testing.assert_array_equal(laws.reloaded(objective).loss(draws, tf.constant(7)), loss)
+
+
+def test_elbo_weights_the_kl_alone():
+    model = recipes.vae((8, 8, 1), **rows.SMALL)
+    draws = model(rows.IMAGES[:10], num_samples=4)
+    reconstruction = -tf.reduce_mean(draws.log_likelihood, axis=0)
+    for beta in (0.0, 0.5, 4.0):
+        loss = objectives.ELBO(beta=beta).loss(draws, 0)
+        np.testing.assert_allclose(loss, reconstruction + beta * draws.kl, rtol=1e-6)
+
+
+def test_free_bits_charge_each_dimension_at_least_that_much():
+    model = recipes.vae((8, 8, 1), **rows.SMALL)
+    draws = model(rows.IMAGES[:10])
+    reconstruction = -tf.reduce_mean(draws.log_likelihood)
+    per_dimension = np.mean(draws.kl_parts, axis=0)
+    for free_bits in (1e-6, 0.05, 100.0):
+        loss = tf.reduce_mean(objectives.ELBO(free_bits=free_bits).loss(draws, 0))
+        charged = np.maximum(per_dimension, free_bits).sum()
+        np.testing.assert_allclose(loss - reconstruction, charged, rtol=1e-4)
+
+
+def names_in(rows_of_kind):
+    return {name.split("(")[0].removeprefix("recipes.") for name in rows_of_kind}
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "rows_of_kind"),
+    [
+        (tfvae, tfvae.StochasticLayer, rows.STOCHASTIC),
+        (objectives, objectives.Objective, rows.OBJECTIVES),
+        (schedules, schedules.Schedule, rows.SCHEDULES),
+        (tfvae, keras.Model, rows.MODELS),
+    ],
+    ids=["stochastic", "objectives", "schedules", "models"],
+)
+def test_every_public_class_has_a_row(module, kind, rows_of_kind):
+    abstract = {"StochasticLayer", "Objective", "LatentVariableModel", "Schedule"}
+    public = {
+        name
+        for name, c in vars(module).items()
+        if inspect.isclass(c) and issubclass(c, kind) and name not in abstract
+    }
+    assert public <= names_in(rows_of_kind)
+
+
+@pytest.mark.parametrize(
+    ("module", "rows_of_kind"), [(networks, rows.NETWORKS), (recipes, rows.MODELS)]
+)
+def test_every_public_function_has_a_row(module, rows_of_kind):
+    assert set(module.__all__) <= names_in(rows_of_kind)
