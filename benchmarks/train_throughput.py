@@ -2,8 +2,8 @@
 
     python benchmarks/train_throughput.py [--rounds 5] [--rows 20000] [--jit]
 
-784-400-50, Bernoulli, batch 128, Adam 1e-3. The two models alternate in one process; the table gives the
-median examples per second of an epoch, and the median of the ratios of neighbouring rounds.
+784-400-50, Bernoulli, batch 128, Adam 1e-3. The two models alternate in one process; the table
+gives the median examples per second of an epoch, and the median ratio of neighbouring rounds.
 """
 
 import argparse

@@ -1,12 +1,12 @@
 """Numbers that are known by other means: linear-Gaussian models and closed-form divergences."""
 
 import keras
+import linear_gaussian as exact
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-import linear_gaussian as exact
 import tfvae
 from tfvae import evaluation, objectives
 from tfvae.distributions import exact_kl, exact_kl_parts

@@ -1,4 +1,4 @@
-"""Checks of constructor arguments: each returns the argument or says in a sentence what it must be."""
+"""Checks of constructor arguments: each returns its argument or says what it must be."""
 
 import math
 import numbers

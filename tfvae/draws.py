@@ -43,7 +43,7 @@ class Draws(NamedTuple):
 
     @property
     def kl(self) -> tf.Tensor:
-        """KL[q(z | x) || p(z)], [B]: exact if there is a closed form, else the mean over the draws."""
+        """KL[q(z | x) || p(z)], [B]: in closed form if there is one, else over the draws."""
         exact = self.exact_kl
         return (
             tf.reduce_mean(self.log_posterior - self.log_prior, axis=0) if exact is None else exact

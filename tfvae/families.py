@@ -1,6 +1,7 @@
 """Families of distributions: which parameters they take, of which shape, from the whole real line.
 
-Names, shapes and constraints come from TFP's `parameter_properties`; there is no list of families here.
+Names, shapes and constraints come from TFP's `parameter_properties`; there is no list of families
+here.
 """
 
 import inspect
@@ -41,8 +42,8 @@ class Parameter(NamedTuple):
 def positive(floor: float, ceiling: float = CEILING) -> Any:
     """Returns the smooth bijector from the reals to (floor, ceiling) that maps 0 to about 1.
 
-    It is `exp` of a softly clipped number: no output of a network, however large, gives 0, infinity or
-    a gradient that is not finite.
+    It is `exp` of a softly clipped number: no output of a network, however large, gives 0, infinity
+    or a gradient that is not finite.
     """
     return tfb.Chain([tfb.Exp(), tfb.SoftClip(math.log(floor), math.log(ceiling))])
 
@@ -166,8 +167,10 @@ class Family:
             return dict(self._class.parameter_properties(dtype=tf.float32))
         except NotImplementedError:
             raise ValueError(
-                f"`family` must declare its parameters (`parameter_properties`), which {self.name} does "
-                f"not. Received: family={self.name!r}. Fix: write a stochastic layer that returns it."
+                f"`family` must declare its parameters (`parameter_properties`), which {self.name} "
+                "does "
+                f"not. Received: family={self.name!r}. Fix: write a stochastic layer that returns "
+                "it."
             ) from None
 
     def _free_parameter(self, key: str, p: Any) -> Parameter:
@@ -179,7 +182,8 @@ class Family:
             return Parameter(constrain, tuple(int(d) for d in unconstrained), p.event_ndims)
         except (NotImplementedError, TypeError, ValueError, IndexError):
             raise ValueError(
-                f"`family` must have parameters that an event shape determines; `{key}` of {self.name} "
+                f"`family` must have parameters that an event shape determines; `{key}` of "
+                f"{self.name} "
                 f"is not. Received: family={self.name!r}, event_shape={self.event_shape}. {hint}"
             ) from None
 
@@ -214,13 +218,14 @@ class Family:
                 ) from None
             if tuple(d.event_shape) != self.event_shape or d.batch_shape.rank != 0:
                 raise ValueError(
-                    f"`event_shape` must fit {self.name}, whose event comes out as {tuple(d.event_shape)}"
+                    f"`event_shape` must fit {self.name}, whose event comes out as "
+                    f"{tuple(d.event_shape)}"
                     f" in a batch {tuple(d.batch_shape)}. {received}"
                 )
 
 
 def _smooth(key: str, bijector: Any) -> Any:
-    """Puts bounded maps in place of TFP's defaults, some of which reach 0 or infinity in float32."""
+    """Puts bounded maps in place of TFP's defaults, some of which reach 0 or infinity."""
     floor = SCALE_FLOOR if "scale" in key else POSITIVE_FLOOR
     if isinstance(bijector, tfb.Softplus):
         return positive(floor)

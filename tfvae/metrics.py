@@ -9,8 +9,8 @@ import tensorflow as tf
 class ExampleMean(keras.metrics.Metric):
     """sum(w v) / sum(w) over all examples, whatever the batches.
 
-    The sums are float64: those of `keras.metrics.Mean` are float32 and drift by 0.05 nats in some million
-    examples.
+    The sums are float64: those of `keras.metrics.Mean` are float32 and drift by 0.05 nats in some
+    million examples.
 
     Example:
     >>> mean = ExampleMean("kl")

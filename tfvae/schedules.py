@@ -1,4 +1,6 @@
-"""Schedules of objectives' weights: Keras learning-rate schedules, evaluated at `optimizer.iterations`."""
+"""Schedules of objectives' weights: Keras learning-rate schedules over optimizer steps."""
+
+from typing import Any
 
 import keras
 from keras import ops
@@ -9,14 +11,14 @@ from tfvae.serialization import serializable
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
-def value_at(value, step):
+def value_at(value: Any, step: Any) -> Any:
     """Returns a float or a schedule's value at `step`, a scalar tensor."""
     return value(step) if callable(value) else value
 
 
 @serializable
 class Linear(Schedule):
-    """Goes from `start` to `end` in a straight line and stays there (KL warm-up, Bowman et al., 2016).
+    """A straight line from `start` to `end`, then `end` (KL warm-up, Bowman et al., 2016).
 
     Args:
         start: Value at step 0.
@@ -36,14 +38,14 @@ class Linear(Schedule):
         self.start, self.end = finite_number("start", start), finite_number("end", end)
         self.steps = positive_integer("steps", steps)
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         done = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
         return self.start + (self.end - self.start) * done
 
 
 @serializable
 class Cyclical(Schedule):
-    """Repeats: a straight line from `start` to `end`, then `end` (Fu et al., 2019, arXiv:1903.10145).
+    """Periods of a line from `start` to `end`, then `end` (Fu et al., 2019, arXiv:1903.10145).
 
     Args:
         start: Value at the beginning of each period.
@@ -68,6 +70,6 @@ class Cyclical(Schedule):
         if not 0.0 < ramp <= 1.0:
             raise ValueError(f"`ramp` must be in (0, 1]. Received: ramp={ramp}.")
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         phase = ops.cast(step % self.period, "float32") / self.period
         return self.start + (self.end - self.start) * ops.minimum(phase / self.ramp, 1.0)

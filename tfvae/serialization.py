@@ -11,8 +11,9 @@ Class = TypeVar("Class", bound=type)
 def serializable(cls: Class) -> Class:
     """Registers `cls` with Keras under "tfvae" and derives its config from its constructor.
 
-    Each constructor argument must be kept as an attribute of the same name; arguments may be layers,
-    schedules, arrays, or lists and dictionaries of them. `**kwargs` are those of `keras.layers.Layer`.
+    Each constructor argument must be kept as an attribute of the same name; arguments may be
+    layers, schedules, arrays, or lists and dictionaries of them. `**kwargs` are those of
+    `keras.layers.Layer`.
 
     Example:
     >>> @serializable
@@ -40,7 +41,7 @@ def serializable(cls: Class) -> Class:
 
 
 def unregistered(config: Any) -> list[str]:
-    """Returns the names of classes and functions in a Keras config that a new process could not find.
+    """Returns the classes and functions in a config that a new process could not find.
 
     Keras saves such an object without complaint and fails when the file is loaded.
     """

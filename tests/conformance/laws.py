@@ -21,11 +21,12 @@ def inputs_of(layer, features=FEATURES):
     return None if type(layer).__name__ in ("Trainable", "StandardNormal") else features
 
 
-# ---- stochastic layers -----------------------------------------------------------------------------
+# ---- stochastic layers
+# -----------------------------------------------------------------------------
 
 
 def draws_have_the_event_shape_and_a_density(layer):
-    """Sample and log-density have the shapes that `event_shape` and the batch promise, in float32."""
+    """Sample and log-density have the shapes of event and batch, in float32."""
     d = layer(inputs_of(layer))
     batch = [] if inputs_of(layer) is None else [6]
     z = d.sample(3, seed=[0, 1])
@@ -104,7 +105,8 @@ STOCHASTIC_LAWS = [
 ]
 
 
-# ---- models ----------------------------------------------------------------------------------------
+# ---- models
+# ----------------------------------------------------------------------------------------
 
 
 def batch_of(data, rows):

@@ -1,4 +1,4 @@
-"""The rows: one a public class or recipe. A new one is added here, and every law of its kind holds it."""
+"""The rows: one a public class or recipe, held by every law of its kind."""
 
 import keras
 import numpy as np
@@ -72,7 +72,7 @@ NETWORKS = {
 
 
 def _data(event_shape, seed=0):
-    """Binary images from three prototypes, so that there is something to learn; [96, ...] float32."""
+    """Noisy copies of three binary prototypes, [96, ...] float32, and their classes, one-hot."""
     rng = np.random.default_rng(seed)
     prototypes = rng.random((3, *event_shape)) < 0.5
     labels = rng.integers(0, 3, 96)

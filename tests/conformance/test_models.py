@@ -3,9 +3,9 @@
 import keras
 import pytest
 import tensorflow as tf
+from conformance import laws, rows
 
 import tfvae
-from conformance import laws, rows
 from tfvae import networks, objectives
 from tfvae.serialization import serializable
 

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conformance import laws, rows
 
 import tfvae
-from conformance import laws, rows
 from tfvae import networks, objectives, recipes, schedules
 
 

@@ -3,9 +3,9 @@
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+from conformance import laws, rows
 
 import tfvae
-from conformance import laws, rows
 from tfvae.random import seeded_initializers
 from tfvae.serialization import serializable
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfvae import checks
-from tfvae.evaluation.rows import over_rows
+from tfvae.evaluation.rows import Batch, over_rows
 
 
 def elbo(model: Any, inputs: Any, num_samples: int = 1, seed: int = 0) -> np.ndarray:
@@ -29,7 +30,7 @@ def elbo(model: Any, inputs: Any, num_samples: int = 1, seed: int = 0) -> np.nda
     checks.seed(seed)
     _, batch_size = chunks(model, num_samples)
 
-    def bound(batch, number):
+    def bound(batch: Batch, number: tf.Tensor) -> tf.Tensor:
         with model.noise.stream(f"elbo/{seed}", number):
             return model(batch, num_samples=num_samples, training=False).elbo
 

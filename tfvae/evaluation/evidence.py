@@ -1,4 +1,4 @@
-"""The evidence log p(x) by importance sampling (Burda et al., 2015, arXiv:1509.00519, section 5)."""
+"""The evidence log p(x) by importance sampling (Burda et al., 2015, arXiv:1509.00519)."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfvae import checks
 from tfvae.evaluation.bound import chunks
-from tfvae.evaluation.rows import over_rows
+from tfvae.evaluation.rows import Batch, over_rows
 
 
 class Evidence(NamedTuple):
@@ -17,8 +17,8 @@ class Evidence(NamedTuple):
     Attributes:
         log_evidence: log p(x) in nats; a lower bound in expectation.
         standard_error: Of `log_evidence`, in nats, by the delta method.
-        effective_sample_size: (sum w)**2 / sum w**2, between 1 and `num_samples`; below 10 the estimate
-            rests on a handful of draws and is too low.
+        effective_sample_size: (sum w)**2 / sum w**2, between 1 and `num_samples`; below 10 the
+            estimate rests on a handful of draws and is too low.
     """
 
     log_evidence: np.ndarray
@@ -48,15 +48,15 @@ def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0
     per_chunk, batch_size = chunks(model, num_samples)
     whole, rest = divmod(num_samples, per_chunk)
 
-    def log_weights(batch, number, chunk, size):
+    def log_weights(batch: Batch, number: tf.Tensor, chunk: Any, size: int) -> tf.Tensor:
         with model.noise.stream(f"evidence/{seed}", number * (whole + 1) + chunk):
             return model(batch, num_samples=size, training=False).log_weight  # [size, B]
 
-    def evidence(batch, number):
+    def evidence(batch: Batch, number: tf.Tensor) -> Evidence:
         rows = tf.shape(batch["x"])[0]
         state = (tf.fill([rows], -math.inf), tf.zeros([rows]), tf.zeros([rows]))
 
-        def body(chunk, state):
+        def body(chunk: tf.Tensor, state: tuple) -> tuple:
             return chunk + 1, _add(state, log_weights(batch, number, chunk, per_chunk))
 
         _, state = tf.while_loop(
@@ -76,7 +76,7 @@ def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0
 
 
 def _add(state: tuple, log_weight: tf.Tensor) -> tuple:
-    """Adds log weights [S, B] to running sums that are kept relative to the largest weight so far."""
+    """Adds log weights [S, B] to running sums kept relative to the largest weight so far."""
     largest, first, second = state
     new = tf.maximum(largest, tf.reduce_max(log_weight, axis=0))
     new = tf.where(tf.math.is_finite(new), new, 0.0)  # no weight yet: exp(-inf - 0) = 0

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from tfvae.models.inputs import unpack
 
+Batch = dict[str, tf.Tensor]
 
-def over_rows(
-    function: Callable[[dict[str, tf.Tensor], tf.Tensor], Any], inputs: Any, batch_size: int
-) -> Any:
+
+def over_rows(function: Callable[[Batch, tf.Tensor], Any], inputs: Any, batch_size: int) -> Any:
     """Returns `function` of all rows, as a structure of numpy arrays [N].
 
     Args:

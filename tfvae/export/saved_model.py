@@ -11,13 +11,16 @@ import tensorflow as tf
 
 from tfvae.errors import ArtifactError
 
+Outputs = dict[str, tf.Tensor]
+
 
 def saved_model(model: Any, path: Any, *, allow_untrained: bool = False) -> str:
     """Writes a VAE as the next version under `path`, whole or not at all.
 
-    Signatures, inputs and outputs are named, all [batch, ...]: `encode` (also `serving_default`) gives
-    `mean` and `scale` of q(z | x), `decode` the `mean` of p(x | z), `reconstruct` the `mean` of p(x | z) at
-    the mean of q. `valid` is false for rows whose inputs are not finite; their other outputs mean nothing.
+    Signatures, inputs and outputs are named, all [batch, ...]: `encode` (also `serving_default`)
+    gives `mean` and `scale` of q(z | x), `decode` the `mean` of p(x | z), `reconstruct` the `mean`
+    of p(x | z) at the mean of q. `valid` is false for rows whose inputs are not finite; their other
+    outputs mean nothing.
 
     Args:
         model: A built `tfvae.VAE`.
@@ -37,7 +40,8 @@ def saved_model(model: Any, path: Any, *, allow_untrained: bool = False) -> str:
     """
     if not model.built or not (allow_untrained or int(model.batches_seen.numpy())):
         raise ValueError(
-            "`model` must be trained before it is exported. Received: a model that has seen no training "
+            "`model` must be trained before it is exported. Received: a model that has seen no "
+            "training "
             "batch. Fix: call `fit`, or build it and pass allow_untrained=True."
         )
     base = os.fspath(path)
@@ -66,19 +70,19 @@ def _write(model: Any, directory: str) -> None:
         else [tf.TensorSpec((None, condition_shape[-1]), name="condition")]
     )
 
-    def inputs(x, condition):
+    def inputs(x: tf.Tensor, condition: tf.Tensor | None) -> dict[str, tf.Tensor]:
         return {"x": x} | ({} if condition is None else {"condition": condition})
 
-    def encode(x, condition=None):
+    def encode(x: tf.Tensor, condition: tf.Tensor | None = None) -> Outputs:
         (x, condition), valid = _finite_rows(x, condition)
         posterior = model.encode(inputs(x, condition))
         return {"mean": posterior.mean(), "scale": posterior.stddev(), "valid": valid}
 
-    def decode(z, condition=None):
+    def decode(z: tf.Tensor, condition: tf.Tensor | None = None) -> Outputs:
         (z, condition), valid = _finite_rows(z, condition)
         return {"mean": model.decode(z, condition).mean(), "valid": valid}
 
-    def reconstruct(x, condition=None):
+    def reconstruct(x: tf.Tensor, condition: tf.Tensor | None = None) -> Outputs:
         (x, condition), valid = _finite_rows(x, condition)
         return {"mean": model.reconstruct(inputs(x, condition)), "valid": valid}
 

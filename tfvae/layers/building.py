@@ -1,15 +1,15 @@
 """Building layers inside layers."""
 
-from typing import Any
-
 import keras
 
+Shape = tuple[int | None, ...]
 
-def build_once(layer: keras.layers.Layer, *shapes: Any) -> None:
+
+def build_once(layer: keras.layers.Layer, *shapes: Shape | None) -> None:
     """Builds `layer` unless it is built.
 
-    When a model is loaded Keras builds each inner layer, then the outer one's `build` runs again; a second
-    build fails with "You cannot add new elements of state".
+    When a model is loaded Keras builds each inner layer, then the outer one's `build` runs again; a
+    second build fails with "You cannot add new elements of state".
     """
     if not layer.built:
         layer.build(*shapes)
@@ -20,8 +20,8 @@ def build_network(
 ) -> tuple[int | None, ...]:
     """Builds a network of any kind for inputs of `shape` and returns the shape of its outputs.
 
-    The network is called on a symbolic tensor, as Keras does in functional models: this builds lazily
-    built `Sequential`s and subclassed models that have no `build` of their own.
+    The network is called on a symbolic tensor, as Keras does in functional models: this builds
+    lazily built `Sequential`s and subclassed models that have no `build` of their own.
 
     Raises:
         ValueError: If the network does not take such inputs, or returns anything but one tensor.
@@ -31,7 +31,8 @@ def build_network(
         outputs = network(symbolic)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"`network` must take inputs of shape {shape}. Received: network={network.name!r} of type "
+            f"`network` must take inputs of shape {shape}. Received: network={network.name!r} of "
+            "type "
             f"{type(network).__name__}, which refuses them: {_first_line(error)}"
         ) from error
     if not isinstance(outputs, keras.KerasTensor):

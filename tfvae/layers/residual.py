@@ -3,8 +3,10 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfvae import checks
+from tfvae.layers.building import Shape
 from tfvae.serialization import serializable
 
 
@@ -30,18 +32,21 @@ class ResidualBlock(keras.layers.Layer):
         self.normalize = keras.layers.LayerNormalization(dtype=self.dtype_policy)
         self.expand = keras.layers.Dense(units, dtype=self.dtype_policy)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         self.project = keras.layers.Dense(
-            inputs_shape[-1], kernel_initializer="zeros", dtype=self.dtype_policy
+            inputs_shape[-1],
+            kernel_initializer="zeros",
+            dtype=self.dtype_policy,
+            trainable=self.trainable,  # the block may be frozen before it is built
         )
         self.normalize.build(inputs_shape)
         self.expand.build(inputs_shape)
         self.project.build((*inputs_shape[:-1], self.units))
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         hidden = self.expand(self.activation(self.normalize(inputs)))
         return inputs + self.project(self.activation(hidden))
 
-    def compute_output_shape(self, inputs_shape):
+    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
         return inputs_shape

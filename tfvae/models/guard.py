@@ -20,27 +20,30 @@ def all_finite(loss: tf.Tensor, gradients: Sequence[Any]) -> tf.Tensor:
     return ok
 
 
-def either(ok: tf.Tensor, update: Callable[[], Any], undo: Callable[[], Any]) -> None:
-    """Runs `update` if `ok`, else `undo`; both change variables and return nothing.
+def either(ok: tf.Tensor, update: Callable, undo: Callable, *values: Any) -> None:
+    """Runs `update(*values)` if `ok`, else `undo(*values)`; both change variables.
+
+    All that differs between replicas, such as gradients, must come in `values`: a closure would give each
+    replica the tensors of the first one.
 
     Under a strategy with merge calls (`MirroredStrategy`) an optimizer cannot run inside a `tf.cond` of a
     replica ("merge_call called while defining a new graph or a tf.function"), so the condition is lifted
     to the cross-replica context, as Keras' `LossScaleOptimizer` does.
     """
 
-    def branch(function: Callable[[], Any]) -> Callable[[], None]:
+    def branch(function: Callable, *args: Any) -> Callable[[], None]:
         def run() -> None:
-            function()
+            function(*args)
 
         return run
 
     if tf.__internal__.distribute.strategy_supports_no_merge_call():
-        tf.cond(ok, branch(update), branch(undo))
+        tf.cond(ok, branch(update, *values), branch(undo, *values))
         return
 
-    def across_replicas(strategy: Any, ok: Any) -> None:
+    def across_replicas(strategy: Any, ok: Any, *values: Any) -> None:
         first = strategy.experimental_local_results(ok)[0]
         each = strategy.extended.call_for_each_replica
-        tf.cond(first, branch(lambda: each(update)), branch(lambda: each(undo)))
+        tf.cond(first, branch(each, update, values), branch(each, undo, values))
 
-    tf.distribute.get_replica_context().merge_call(across_replicas, args=(ok,))
+    tf.distribute.get_replica_context().merge_call(across_replicas, args=(ok, *values))

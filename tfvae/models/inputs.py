@@ -59,7 +59,7 @@ def as_dictionary(x: Any, sample_weight: Any = None) -> Any:
 def split_batch(data: Any) -> Any:
     """Returns what a data adapter yields, an input or a tuple (x, y, sample_weight), as one input."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    refuse_labels(x, y)
+    refuse_labels(None, y)
     return as_dictionary(x, sample_weight)
 
 

@@ -76,7 +76,9 @@ class LatentVariableModel(UnsupervisedModel):
 
     def train_step(self, data):
         inputs = split_batch(data)
-        layer_state = [(v, tf.identity(v.value)) for v in self._layer_state()]
+        layer_state = self._layer_state()
+        before = [tf.identity(v.value) for v in layer_state]
+        self._seed_layers()
         with tf.GradientTape() as tape:
             with self.noise.stream("train", self.batches_seen.value):
                 draws = self(inputs, training=True)
@@ -85,8 +87,11 @@ class LatentVariableModel(UnsupervisedModel):
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
 
-        def undo():
-            for variable, value in layer_state:
+        def update(gradients, _):
+            self.optimizer.apply(gradients, variables)
+
+        def undo(_, before):
+            for variable, value in zip(layer_state, before, strict=True):
                 variable.assign(value)
             self.updates_skipped.assign_add(1)
 
@@ -94,8 +99,11 @@ class LatentVariableModel(UnsupervisedModel):
         ok = guard.all_finite(
             loss, [] if scaler else gradients
         )  # it handles overflow of its own scale
-        guard.either(ok, lambda: self.optimizer.apply(gradients, variables), undo)
-        self.batches_seen.assign_add(1)
+        guard.either(ok, update, undo, gradients, before)
+        # The step that finds a dataset of unknown length at its end runs all that does not depend on data:
+        # without this, it counts a batch that never was.
+        with tf.control_dependencies([ok]):
+            self.batches_seen.assign_add(1)
         return self._update_metrics(results)
 
     def test_step(self, data):
@@ -143,6 +151,19 @@ class LatentVariableModel(UnsupervisedModel):
         optimizer = getattr(self, "optimizer", None)
         step = self.batches_seen if optimizer is None else optimizer.iterations
         return tf.convert_to_tensor(getattr(step, "value", step))
+
+    def _seed_layers(self) -> None:
+        """Makes the noise of networks, such as dropout masks, a function of (seed, batch) too.
+
+        Keras saves no state of its generators: a run that was resumed would draw other masks.
+        """
+        with self.noise.stream("train/layers", self.batches_seen.value):
+            for layer in self._flatten_layers():
+                for generator in layer._seed_generators:
+                    state, seed = generator.state, self.next_seed()
+                    state.assign(
+                        tf.random.stateless_uniform(state.shape, seed, None, None, state.dtype)
+                    )
 
     def _layer_state(self) -> list[Any]:
         """Non-trainable variables that a forward pass may change, such as running means."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfvae import checks
 from tfvae.models.data import peek, prepare
+from tfvae.models.inputs import split_batch
 from tfvae.models.saving import checked_path, written_whole
 
 
@@ -235,6 +236,23 @@ class UnsupervisedModel(keras.Model):
         if not self.built:
             with self.distribute_strategy.scope():
                 self.build_from_data(inputs)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Makes the function that `fit` calls for each batch, as `keras.Model.make_train_function`."""
+        # The step applies the optimizer inside a `tf.cond`. Built there, it fails under a strategy: "You
+        # must feed a value for placeholder tensor".
+        if self.built and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Keras builds from a batch that it makes of the replicas' parts. That fails where they differ in
+        # size, the batch is lost to a generator, and no model of distributions is built symbolically.
+        if data_batch is not None:  # of `train_on_batch` and `test_on_batch`
+            self._check_and_build(split_batch(data_batch))
+        elif not self.built:
+            super()._maybe_symbolic_build(iterator)
 
     def check_shapes(self, inputs: Any) -> None:
         """Raises a `DataError` if a batch of inputs, or of their specs, does not fit the model."""

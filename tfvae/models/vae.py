@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import checks
+from tfvae.distributions import exact_kl
 from tfvae.draws import Draws
 from tfvae.gradients import stopped, weighted_path
 from tfvae.layers.building import build_once
@@ -74,6 +75,26 @@ class VAE(LatentVariableModel):
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of the latents of an example."""
         return self.encoder.event_shape
+
+    @property
+    def has_exact_kl(self) -> bool:
+        """Whether KL[q(z | x) || p(z)] is in closed form here; else it is estimated from the draws."""
+        self._require_built("has_exact_kl")
+        shapes = {k: (1, *s[1:]) for k, s in self._input_shape.items()}
+        posterior = self.encode({k: tf.zeros(s) for k, s in shapes.items()})
+        condition = tf.zeros(shapes["condition"]) if "condition" in shapes else None
+        return exact_kl(posterior, self.prior(condition)) is not None
+
+    def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
+        """Prints Keras' summary, then shapes and objectives and whether the KL is exact."""
+        super().summary(*args, print_fn=print_fn, **kwargs)
+        names = " + ".join(type(o).__name__ for o in self.objectives)
+        kl = "not known before the model is built"
+        if self.built:
+            kl = "in closed form" if self.has_exact_kl else "estimated from the draws"
+        (print_fn or print)(
+            f" x: {self.event_shape}; z: {self.latent_shape}; objective: {names}; KL: {kl}"
+        )
 
     def build(self, input_shape):
         if self.built:

@@ -39,14 +39,14 @@ def convolutional(
 def deconvolutional(
     filters: Sequence[int], start: Sequence[int], kernel_size: int = 3, activation: Any = "relu"
 ) -> keras.Sequential:
-    """Returns a dense layer, a small image, and transposed convolutions that double height and width each.
+    """Returns a dense layer and transposed convolutions that double a small image's sides.
 
     A `Head` over images of the resulting height and width is then projected pointwise.
 
     Args:
         filters: Number of filters of each transposed convolution (stride 2, "same" padding).
-        start: Shape (height, width, channels) of the small image; height and width times 2**len(filters)
-            must be the event's.
+        start: Shape (height, width, channels) of the small image; height and width times
+            2**len(filters) must be the event's.
         kernel_size: Side of the kernels.
         activation: A Keras activation, after every layer.
 

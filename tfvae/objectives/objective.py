@@ -12,18 +12,20 @@ from tfvae.draws import Draws
 class Objective(keras.layers.Layer):
     """Turns draws into a loss per example. Abstract: subclasses implement `loss`.
 
-    Lists of objectives add up. One with weights of its own (a critic) is trained by the model's optimizer.
+    Lists of objectives add up. One with weights of its own (a critic) is trained by the model's
+    optimizer.
 
     Attributes:
         num_samples: S, the number of draws per example that it needs.
-        path_weight: None, or a function from draws to [S, B] that multiplies the gradient which reaches the
-            posterior through `z`; `log_posterior` is then evaluated at the posterior's stopped parameters.
+        path_weight: None, or a function from draws to [S, B] that multiplies the gradient which
+            reaches the posterior through `z`; `log_posterior` is then evaluated at the posterior's
+            stopped parameters.
         needs_reparameterization: Whether the gradient must flow through `z`.
 
     Example:
     >>> @keras.saving.register_keras_serializable("mine")
     ... class Reconstruction(Objective):
-    ...     def loss(self, draws, step):
+    ...     def loss(self, draws: Draws, step: tf.Tensor) -> tf.Tensor:
     ...         return -tf.reduce_mean(draws.log_likelihood, axis=0)
     """
 

@@ -1,11 +1,13 @@
 """The conditional VAE (Sohn, Lee and Yan, 2015)."""
 
+from typing import Any
+
 from tfvae.models import VAE
 from tfvae.recipes.vae import vae
 
 
-def conditional_vae(event_shape: tuple[int, ...], **arguments) -> VAE:
-    """Returns a VAE to be trained on {"x": ..., "condition": ...}; encoder and decoder see the condition.
+def conditional_vae(event_shape: tuple[int, ...], **arguments: Any) -> VAE:
+    """Returns a VAE whose encoder and decoder see a condition, {"x": ..., "condition": ...}.
 
     A VAE is conditional by its data alone, so this is `recipes.vae`; its arguments are the same.
 

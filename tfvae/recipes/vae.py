@@ -19,13 +19,14 @@ def vae(
     objective: Any = None,
     seed: int | None = None,
 ) -> VAE:
-    """Returns an uncompiled VAE with dense networks, a diagonal Gaussian posterior and an N(0, I) prior.
+    """Returns an uncompiled VAE: dense networks, diagonal Gaussian posterior, N(0, I) prior.
 
     Args:
         event_shape: Shape of an example.
         latent_size: Number of latent dimensions.
         likelihood: Family of p(x | z), any that `tfvae.Head` takes.
-        scale: The constant sigma of a "Normal" likelihood, N(x | f(z), sigma**2 I); unused by others.
+        scale: The constant sigma of a "Normal" likelihood, N(x | f(z), sigma**2 I); unused by
+            others.
         units: Widths of the encoder's layers; the decoder has them in reverse.
         objective: An objective or a list of them; `ELBO()` by default.
         seed: Seed of the initial weights and of all noise; None draws one.

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfvae.layers.building import build_network, build_once
+from tfvae.layers.building import Shape, build_network, build_once
 from tfvae.serialization import serializable
 from tfvae.stochastic.stochastic_layer import StochasticLayer
 
@@ -14,12 +14,13 @@ from tfvae.stochastic.stochastic_layer import StochasticLayer
 class Conditional(StochasticLayer):
     """Inputs -> network -> features -> head -> distribution.
 
-    Leading sample axes are folded into the batch for the network, so that [S, B, ...] gives a distribution
-    [S, B]. A condition [B, C] is broadcast over sample and spatial axes and joined to the last axis.
+    Leading sample axes are folded into the batch for the network, so that [S, B, ...] gives a
+    distribution [S, B]. A condition [B, C] is broadcast over sample and spatial axes and joined to
+    the last axis.
 
     Args:
-        network: Any Keras model or layer from tensors to tensors; if not yet built, it is built from the
-            data's shape.
+        network: Any Keras model or layer from tensors to tensors; if not yet built, it is built
+            from the data's shape.
         head: A stochastic layer that takes the network's features.
 
     Raises:
@@ -44,7 +45,7 @@ class Conditional(StochasticLayer):
         self.network, self.head = network, head
         self.event_shape = head.event_shape
 
-    def build(self, inputs_shape, condition_shape=None):
+    def build(self, inputs_shape: Shape, condition_shape: Shape | None = None) -> None:
         *lead, width = inputs_shape[1:]
         joined = (None, *lead, width + (condition_shape[-1] if condition_shape else 0))
         features_shape = build_network(self.network, joined)
@@ -52,7 +53,7 @@ class Conditional(StochasticLayer):
         self._inputs_ndim = len(joined) - 1
         self.built = True
 
-    def call(self, inputs, condition=None):
+    def call(self, inputs: tf.Tensor, condition: tf.Tensor | None = None) -> Any:
         inputs = tf.convert_to_tensor(inputs)
         lead_ndim = inputs.shape.rank - self._inputs_ndim
         if condition is not None:
@@ -78,7 +79,8 @@ def check_network(name: str, network: Any) -> None:
         network, keras.layers.Layer
     ):
         raise TypeError(
-            f"`{name}` must be a Keras 3 layer. Received: {name} of type {module}.{type(network).__name__}, "
+            f"`{name}` must be a Keras 3 layer. Received: {name} of type "
+            f"{module}.{type(network).__name__}, "
             "which belongs to Keras 2. Fix: make it from `keras.layers`."
         )
     if not isinstance(network, keras.layers.Layer):
@@ -89,13 +91,15 @@ def check_network(name: str, network: Any) -> None:
     for layer in network._flatten_layers():
         if isinstance(layer, keras.layers.Lambda):
             raise ValueError(
-                f"`{name}` must not hold a Lambda layer, for a saved one is not loaded again safely. "
-                f"Received: {name} with Lambda layer {layer.name!r}. Fix: write a registered layer class."
+                f"`{name}` must not hold a Lambda layer, for a saved one is not loaded again "
+                "safely. "
+                f"Received: {name} with Lambda layer {layer.name!r}. Fix: write a registered layer "
+                "class."
             )
 
 
 def _join(inputs: tf.Tensor, condition: tf.Tensor, spatial_ndim: int) -> tf.Tensor:
-    """Broadcasts a condition [B, C] to inputs [..., B, *spatial, W] and joins it to the last axis."""
+    """Joins a condition [B, C] to the last axis of inputs [..., B, *spatial, W]."""
     width = condition.shape[-1]
     condition = tf.reshape(condition, [-1, *[1] * spatial_ndim, width])
     broadcast = tf.broadcast_to(condition, tf.concat([tf.shape(inputs)[:-1], [width]], 0))

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfvae import checks
 from tfvae.errors import did_you_mean
 from tfvae.families import Family, family_name
+from tfvae.layers.building import Shape
 from tfvae.serialization import serializable
 from tfvae.stochastic.stochastic_layer import StochasticLayer
 
@@ -18,18 +19,20 @@ from tfvae.stochastic.stochastic_layer import StochasticLayer
 class Head(StochasticLayer):
     """Features -> distribution: one projection gives all parameters of a TFP family.
 
-    Flat features [..., F] are projected to the whole event. Features [..., *lead, F] whose leading shape is
-    the event's are projected pointwise (a 1x1 convolution).
+    Flat features [..., F] are projected to the whole event. Features [..., *lead, F] whose leading
+    shape is the event's are projected pointwise (a 1x1 convolution).
 
     Args:
         family: Name of a TFP distribution, or the class.
         event_shape: Shape of one event; scalar families are repeated over it.
         fixed: Constant parameters by name, such as {"scale": 0.1}.
-        shared: Parameters that are weights instead of functions of the features, by name, with the shape of
-            the weight: {"scale": ()} is one learned scale for all, {"scale": event_shape} one per entry.
+        shared: Parameters that are weights instead of functions of the features, by name, with the
+            shape of the weight: {"scale": ()} is one learned scale for all, {"scale": event_shape}
+            one per entry.
 
     Raises:
-        ValueError: If family, names or shapes do not fit; features that do not fit are refused in `build`.
+        ValueError: If family, names or shapes do not fit; features that do not fit are refused in
+            `build`.
 
     Example: a Gaussian likelihood with a known scale, p(x | z) = N(x | f(z), 0.1**2).
     >>> Head("Normal", (28, 28, 1), fixed={"scale": 0.1})(tf.zeros([8, 400])).event_shape
@@ -53,19 +56,22 @@ class Head(StochasticLayer):
         if not self._projected:
             raise ValueError(
                 f"`fixed` and `shared` must leave a parameter of {self.family} that depends on the "
-                f"features. Received: fixed={self.fixed}, shared={self.shared}. Fix: use `Trainable`."
+                f"features. Received: fixed={self.fixed}, shared={self.shared}. Fix: use "
+                "`Trainable`."
             )
         self._kernel_initializer = keras.initializers.GlorotUniform()
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         lead = tuple(features_shape[1:-1])
         for name, p in self._projected.items():
             if p.unconstrained_shape[: len(lead)] != lead:
                 raise ValueError(
                     f"`features` of a {self.family} head must be flat, or have leading shape "
                     f"{p.unconstrained_shape[:-1] or self.event_shape}, for `{name}` has shape "
-                    f"{p.unconstrained_shape}. Received: features of shape {tuple(features_shape[1:])}. "
-                    "Fix: end the network with `keras.layers.Flatten()`, or with features of that shape."
+                    f"{p.unconstrained_shape}. Received: features of shape "
+                    f"{tuple(features_shape[1:])}. "
+                    "Fix: end the network with `keras.layers.Flatten()`, or with features of that "
+                    "shape."
                 )
         self._sizes = [
             math.prod(p.unconstrained_shape[len(lead) :]) for p in self._projected.values()
@@ -75,6 +81,7 @@ class Head(StochasticLayer):
             sum(self._sizes),
             kernel_initializer=self._kernel_initializer,
             dtype="float32",
+            trainable=self.trainable,  # the head may be frozen before it is built
             name="projection",
         )
         self.projection.build((None, features_shape[-1]))
@@ -84,7 +91,7 @@ class Head(StochasticLayer):
         }
         self.built = True
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> Any:
         features = tf.cast(features, tf.float32)
         # One matrix product: leading axes are folded, or `Dense` would contract axis by axis.
         flat = self.projection(tf.reshape(features, [-1, features.shape[-1]]))

@@ -28,5 +28,5 @@ class StandardNormal(StochasticLayer):
         super().__init__(**kwargs)
         self.event_shape, self.built = checks.shape("event_shape", event_shape), True
 
-    def call(self, condition=None):
+    def call(self, condition: tf.Tensor | None = None) -> Any:
         return tfd.Independent(tfd.Normal(tf.zeros(self.event_shape), 1.0), len(self.event_shape))

@@ -8,8 +8,9 @@ import keras
 class StochasticLayer(keras.layers.Layer):
     """A layer whose call returns a `tfd.Distribution`. Abstract: subclasses set `event_shape`.
 
-    Its own computations are float32 under every policy: TFP refuses mixed types, and a log-density in half
-    precision is wrong in the second digit. Networks inside follow the policy they were made under.
+    Its own computations are float32 under every policy: TFP refuses mixed types, and a log-density
+    in half precision is wrong in the second digit. Networks inside follow the policy they were made
+    under.
 
     Call it eagerly or inside a model's `call`; a functional Keras graph takes no distributions.
 
@@ -23,7 +24,8 @@ class StochasticLayer(keras.layers.Layer):
         policy = keras.dtype_policies.get(dtype) if dtype is not None else None
         if policy is None or policy.compute_dtype != "float32":
             raise ValueError(
-                f"`dtype` must be float32: densities lose their meaning in less. Received: dtype={dtype}. "
+                "`dtype` must be float32: densities lose their meaning in less. Received: "
+                f"dtype={dtype}. "
                 "Fix: leave it out, and set a policy on the networks inside."
             )
         super().__init__(dtype="float32", **kwargs)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfvae.errors import did_you_mean
 from tfvae.families import Family, family_name
+from tfvae.layers.building import Shape
 from tfvae.serialization import serializable
 from tfvae.stochastic.stochastic_layer import StochasticLayer
 
@@ -21,8 +22,8 @@ class Trainable(StochasticLayer):
         family: Name of a TFP distribution, or the class.
         event_shape: Shape of one event.
         fixed: Constant parameters by name, such as {"scale": 1.0}.
-        initial: First values of free parameters by name, on the parameter's own scale; the others start
-            where their unconstrained weights are zero (locations 0, scales about 1).
+        initial: First values of free parameters by name, on the parameter's own scale; the others
+            start where their unconstrained weights are zero (locations 0, scales about 1).
 
     Raises:
         ValueError: If the family, a name or a value does not fit.
@@ -50,7 +51,7 @@ class Trainable(StochasticLayer):
         self.event_shape = self._family.event_shape
         self._initial_weights = {k: self._unconstrained(k, v) for k, v in self.initial.items()}
 
-    def build(self, condition_shape=None):
+    def build(self, condition_shape: Shape | None = None) -> None:
         self.unconstrained = {
             name: self.add_weight(
                 name=name,
@@ -61,7 +62,7 @@ class Trainable(StochasticLayer):
         }
         self.built = True
 
-    def call(self, condition=None):
+    def call(self, condition: tf.Tensor | None = None) -> Any:
         return self._family.distribution(
             {name: tf.convert_to_tensor(w.value) for name, w in self.unconstrained.items()}
         )
