@@ -212,9 +212,9 @@ class Family:
                 values = {k: self.free[k].constrain.forward(v) for k, v in zeros.items()}
                 d = self._independent(values, validate_args=True)
             except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-                reason = str(getattr(error, "message", error)).strip().split("\n")[0]
+                reason = str(getattr(error, "message", error)).split("\n")[0].strip(" .")
                 raise ValueError(
-                    f"`fixed` must be valid for {self.name}: {reason} {received}"
+                    f"`fixed` must be valid for {self.name}: {reason}. {received}"
                 ) from None
             if tuple(d.event_shape) != self.event_shape or d.batch_shape.rank != 0:
                 raise ValueError(

@@ -6,23 +6,32 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfvae.errors import DataError
 from tfvae.models.inputs import unpack
 
 Batch = dict[str, tf.Tensor]
 
 
-def over_rows(function: Callable[[Batch, tf.Tensor], Any], inputs: Any, batch_size: int) -> Any:
+def over_rows(
+    model: Any, function: Callable[[Batch, tf.Tensor], Any], inputs: Any, batch_size: int
+) -> Any:
     """Returns `function` of all rows, as a structure of numpy arrays [N].
 
     Args:
+        model: The model that `inputs` are for; it is built from them if need be.
         function: Takes a batch and its number, a scalar; returns a structure of tensors [B].
         inputs: Array [N, ...] or dictionary of arrays.
         batch_size: Rows at a time; the last batch is filled up, so that one graph serves all.
+
+    Raises:
+        DataError: If the inputs do not fit the model, or have no rows.
     """
-    parts = {k: v for k, v in unpack(inputs)._asdict().items() if v is not None}
+    parts = {k: v for k, v in unpack(inputs, model.event_shape)._asdict().items() if v is not None}
     num_rows = int(parts["x"].shape[0])
     if num_rows == 0:
-        raise ValueError("`inputs` must have at least one row. Received: an empty array.")
+        raise DataError("`inputs` must have at least one row. Received: an empty array.")
+    model.check_shapes(parts)
+    model.build_from_data(parts)
     graph = tf.function(function)
     results = []
     for number, start in enumerate(range(0, num_rows, batch_size)):

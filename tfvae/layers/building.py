@@ -1,5 +1,7 @@
 """Building layers inside layers."""
 
+import re
+
 import keras
 
 Shape = tuple[int | None, ...]
@@ -33,7 +35,7 @@ def build_network(
         raise ValueError(
             f"`network` must take inputs of shape {shape}. Received: network={network.name!r} of "
             "type "
-            f"{type(network).__name__}, which refuses them: {_first_line(error)}"
+            f"{type(network).__name__}, which refuses them: {_reason(error)}"
         ) from error
     if not isinstance(outputs, keras.KerasTensor):
         raise ValueError(
@@ -44,7 +46,9 @@ def build_network(
     return tuple(outputs.shape)
 
 
-def _first_line(error: Exception) -> str:
-    return next(
-        (line for line in str(error).splitlines() if line.strip()), type(error).__name__
-    ).strip()
+def _reason(error: Exception) -> str:
+    """Returns the sentence of a Keras error that says what is wrong, without its frame."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith("Exception encountered when calling")]
+    return next(iter(said or lines), type(error).__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tfvae import networks
+from tfvae import checks, networks
 from tfvae.models import VAE
 from tfvae.random import seeded_initializers
 from tfvae.stochastic import Conditional, Head
@@ -14,7 +14,7 @@ def vae(
     *,
     latent_size: int = 32,
     likelihood: str = "Bernoulli",
-    scale: float = 1.0,
+    scale: float | None = None,
     units: Sequence[int] = (512, 512),
     objective: Any = None,
     seed: int | None = None,
@@ -25,8 +25,8 @@ def vae(
         event_shape: Shape of an example.
         latent_size: Number of latent dimensions.
         likelihood: Family of p(x | z), any that `tfvae.Head` takes.
-        scale: The constant sigma of a "Normal" likelihood, N(x | f(z), sigma**2 I); unused by
-            others.
+        scale: The constant sigma of a "Normal" likelihood, N(x | f(z), sigma**2 I); 1 by default.
+            Others take none.
         units: Widths of the encoder's layers; the decoder has them in reverse.
         objective: An objective or a list of them; `ELBO()` by default.
         seed: Seed of the initial weights and of all noise; None draws one.
@@ -37,7 +37,8 @@ def vae(
     Example: the textbook model.
     >>> model = vae((784,), latent_size=50, likelihood="Normal", scale=0.1, units=(400,))
     """
-    with seeded_initializers(seed):
+    checks.positive_integer("latent_size", latent_size)
+    with seeded_initializers(checks.seed(seed)):
         return VAE(
             encoder=Conditional(networks.mlp(units), Head("Normal", (latent_size,))),
             decoder=Conditional(
@@ -48,6 +49,17 @@ def vae(
         )
 
 
-def likelihood_head(likelihood: str, event_shape: tuple[int, ...], scale: float) -> Head:
-    """Returns the head of p(x | z); a "Normal" one has a constant scale."""
-    return Head(likelihood, event_shape, fixed={"scale": scale} if likelihood == "Normal" else None)
+def likelihood_head(likelihood: str, event_shape: tuple[int, ...], scale: float | None) -> Head:
+    """Returns the head of p(x | z); a "Normal" one has a constant scale.
+
+    Raises:
+        ValueError: If another family is given a scale.
+    """
+    if likelihood == "Normal":
+        return Head(likelihood, event_shape, fixed={"scale": 1.0 if scale is None else scale})
+    if scale is not None:
+        raise ValueError(
+            f'`scale` must be left out unless likelihood="Normal". Received: scale={scale} with '
+            f"likelihood={likelihood!r}. Fix: make a `tfvae.VAE` of your own `tfvae.Head`."
+        )
+    return Head(likelihood, event_shape)

@@ -76,6 +76,13 @@ class Trainable(StochasticLayer):
             )
         with tf.init_scope():
             shape = self._family.shape(name)
+            received = f"Received: initial={{{name!r}: {np.asarray(value).tolist()}}}."
+            try:
+                np.broadcast_to(np.asarray(value, "float32"), shape)
+            except ValueError:
+                raise ValueError(
+                    f"`initial[{name!r}]` must be numbers that broadcast to {shape}. {received}"
+                ) from None
             weight = (
                 free[name]
                 .constrain.inverse(tf.broadcast_to(tf.cast(value, tf.float32), shape))
@@ -84,6 +91,6 @@ class Trainable(StochasticLayer):
         if not np.isfinite(weight).all():
             raise ValueError(
                 f"`initial[{name!r}]` must be a possible value of that parameter of {self.family}. "
-                f"Received: initial={{{name!r}: {np.asarray(value).tolist()}}}."
+                f"{received}"
             )
         return weight
