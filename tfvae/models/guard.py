@@ -1,5 +1,6 @@
 """Updates that happen as a whole or not at all."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,20 @@ def all_finite(loss: tf.Tensor, gradients: Sequence[Any]) -> tf.Tensor:
         votes = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(ok, tf.float32))
         ok = tf.greater(votes, context.num_replicas_in_sync - 0.5)
     return ok
+
+
+def share_overflow(gradients: Sequence[Any]) -> list[Any]:
+    """Returns gradients that are not finite in all replicas if they are not in one of them.
+
+    `LossScaleOptimizer` asks the first replica alone, and would apply the overflow of another.
+    """
+    context, gradients = tf.distribute.get_replica_context(), list(gradients)
+    if context is not None and context.num_replicas_in_sync > 1:
+        poison = tf.where(all_finite(tf.constant(0.0), gradients), 0.0, math.nan)
+        some = next((i for i, g in enumerate(gradients) if g is not None), None)
+        if some is not None:
+            gradients[some] = tf.convert_to_tensor(gradients[some]) + poison
+    return gradients
 
 
 def either(ok: tf.Tensor, update: Callable, undo: Callable, *values: Any) -> None:

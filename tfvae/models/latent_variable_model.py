@@ -95,10 +95,11 @@ class LatentVariableModel(UnsupervisedModel):
                 variable.assign(value)
             self.updates_skipped.assign_add(1)
 
-        scaler = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
-        ok = guard.all_finite(
-            loss, [] if scaler else gradients
-        )  # it handles overflow of its own scale
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            # It handles the overflow of its own scale.
+            gradients, ok = guard.share_overflow(gradients), guard.all_finite(loss, [])
+        else:
+            ok = guard.all_finite(loss, gradients)
         guard.either(ok, update, undo, gradients, before)
         # The step that finds a dataset of unknown length at its end runs all that does not depend on data:
         # without this, it counts a batch that never was.

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfvae import checks
 from tfvae.models.data import peek, prepare
 from tfvae.models.inputs import split_batch
-from tfvae.models.saving import checked_path, written_whole
+from tfvae.models.saving import check_reloads, checked_path, written_whole
 
 
 class UnsupervisedModel(keras.Model):
@@ -21,6 +21,7 @@ class UnsupervisedModel(keras.Model):
     """
 
     _input_shape: Any = None
+    _reloads: bool = False  # whether a saved file was found to load as the same model
 
     def compile(
         self,
@@ -37,8 +38,8 @@ class UnsupervisedModel(keras.Model):
         """Configures training, as `keras.Model.compile`; the objective is the loss.
 
         Raises:
-            ValueError: If `loss`, `metrics` or their weights are given, or several steps an execution are
-                asked for under a distribution strategy.
+            ValueError: If `loss`, `metrics` or their weights are given, or several steps an execution or
+                XLA are asked for under a distribution strategy.
         """
         for name, value in {
             "loss": loss,
@@ -59,6 +60,12 @@ class UnsupervisedModel(keras.Model):
             raise ValueError(
                 "`steps_per_execution` must be 1 under a distribution strategy, where Keras loses steps. "
                 f"Received: steps_per_execution={steps_per_execution} with {replicas} replicas."
+            )
+        if jit_compile is True and replicas > 1:
+            # XLA: "Trying to access resource located in device CPU:1 from device CPU:0"
+            raise ValueError(
+                "`jit_compile` must be left out under a distribution strategy, which XLA cannot compile. "
+                f"Received: jit_compile=True with {replicas} replicas."
             )
         if auto_scale_loss and any(
             layer.dtype_policy.name == "mixed_float16" for layer in self._flatten_layers()
@@ -261,12 +268,16 @@ class UnsupervisedModel(keras.Model):
         """Saves the model as a `.keras` file: written whole beside the target, then renamed.
 
         Raises:
-            ValueError: If a class or function inside could not be found when the file is loaded.
+            ValueError: If a class or function inside could not be found when the file is loaded, or the
+                file does not load as the same model.
             ArtifactError: If the file cannot be written; an earlier one is as it was.
         """
         path = checked_path(self, filepath, overwrite)
         with written_whole(path) as partial:
             super().save(partial, overwrite=True, **kwargs)
+            if self._input_shape and not self._reloads:  # once, for the structure stays
+                check_reloads(self, partial, self._input_shape)
+                self._reloads = True
 
 
 def _rows_of(array: Any) -> tuple[int | None, ...] | None:
