@@ -34,9 +34,8 @@ class ExampleMean(keras.metrics.Metric):
         self.weight.assign_add(tf.reduce_sum(weights))
 
     def result(self) -> tf.Tensor:
-        return tf.math.divide_no_nan(
-            tf.convert_to_tensor(self.total.value), tf.convert_to_tensor(self.weight.value)
-        )
+        total, weight = (tf.convert_to_tensor(v.value) for v in (self.total, self.weight))
+        return total / weight  # NaN before the first example: there is no mean of nothing
 
 
 class BatchCounter(keras.metrics.Metric):

@@ -32,7 +32,7 @@ def over_rows(
         raise DataError("`inputs` must have at least one row. Received: an empty array.")
     model.check_shapes(parts)
     model.build_from_data(parts)
-    graph = tf.function(function)
+    graph = tf.function(function, autograph=False)
     results = []
     for number, start in enumerate(range(0, num_rows, batch_size)):
         rows = np.minimum(np.arange(start, start + min(batch_size, num_rows)), num_rows - 1)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 
@@ -19,6 +20,26 @@ def all_finite(loss: tf.Tensor, gradients: Sequence[Any]) -> tf.Tensor:
         votes = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(ok, tf.float32))
         ok = tf.greater(votes, context.num_replicas_in_sync - 0.5)
     return ok
+
+
+def keeps_non_finite(optimizer: Any) -> bool:
+    """Returns whether a gradient that is not finite leaves its mark on the optimizer's state.
+
+    Clipping by value turns an infinite gradient into a finite update, and a `LossScaleOptimizer` drops it.
+    """
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return not scaled and getattr(optimizer, "clipvalue", None) is None
+
+
+def still_finite(before: Sequence[tf.Tensor], after: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns whether all that was finite before is finite after, a scalar bool."""
+
+    def finite(values: Sequence[tf.Tensor]) -> tf.Tensor:
+        return tf.stack(
+            [tf.math.is_finite(tf.reduce_sum(v)) for v in values if v.dtype.is_floating]
+        )
+
+    return tf.reduce_all(finite(after) | ~finite(before))
 
 
 def share_overflow(gradients: Sequence[Any]) -> list[Any]:

@@ -75,20 +75,16 @@ class LatentVariableModel(UnsupervisedModel):
     # ---- steps -----------------------------------------------------------------------------------------
 
     def train_step(self, data):
-        inputs = split_batch(data)
+        """Updates the model on a batch, or leaves all but two counters as they are.
+
+        An update whose loss or gradient is not finite changes no weight, optimizer slot or metric.
+        """
         layer_state = self._layer_state()
         before = [tf.identity(v.value) for v in layer_state]
-        self._seed_layers()
-        with tf.GradientTape() as tape:
-            with self.noise.stream("train", self.batches_seen.value):
-                draws = self(inputs, training=True)
-            loss, results = self._results(draws, inputs)
-            scaled = self.optimizer.scale_loss(loss)
-        variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
+        loss, gradients, results = self._differentiate(data)
 
         def update(gradients, _):
-            self.optimizer.apply(gradients, variables)
+            self.optimizer.apply(gradients, self.trainable_variables)
 
         def undo(_, before):
             for variable, value in zip(layer_state, before, strict=True):
@@ -101,11 +97,29 @@ class LatentVariableModel(UnsupervisedModel):
         else:
             ok = guard.all_finite(loss, gradients)
         guard.either(ok, update, undo, gradients, before)
-        # The step that finds a dataset of unknown length at its end runs all that does not depend on data:
-        # without this, it counts a batch that never was.
+        # The step that finds a dataset of unknown length at its end runs all that does not depend on
+        # data: without this, it counts a batch that never was.
         with tf.control_dependencies([ok]):
             self.batches_seen.assign_add(1)
+        return self._update_metrics(results, ok)
+
+    def bare_train_step(self, data):
+        """Updates the model on a batch without a guard; whoever calls it looks at the state afterwards."""
+        _, gradients, results = self._differentiate(data)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        self.batches_seen.assign_add(1)
         return self._update_metrics(results)
+
+    def _differentiate(self, data: Any) -> tuple[tf.Tensor, list[Any], tuple]:
+        """Returns the loss, its gradients, scaled as the optimizer wants, and what the metrics need."""
+        inputs = split_batch(data)
+        self._seed_layers()
+        with tf.GradientTape() as tape:
+            with self.noise.stream("train", self.batches_seen.value):
+                draws = self(inputs, training=True)
+            loss, results = self._results(draws, inputs)
+            scaled = self.optimizer.scale_loss(loss)
+        return loss, tape.gradient(scaled, self.trainable_variables), results
 
     def test_step(self, data):
         inputs = split_batch(data)
@@ -137,14 +151,15 @@ class LatentVariableModel(UnsupervisedModel):
         loss = tf.reduce_sum(weight * losses) / whole + extra / replicas
         return loss, (weight * losses + extra, draws, weight)
 
-    def _update_metrics(self, results: tuple) -> dict[str, Any]:
+    def _update_metrics(self, results: tuple, applied: tf.Tensor | bool = True) -> dict[str, Any]:
         losses, draws, weight = results
-        loss, elbo, log_likelihood, kl = self._means
         log_likelihoods, kls = tf.reduce_mean(draws.log_likelihood, axis=0), draws.kl
-        loss.update_state(losses)
-        elbo.update_state(log_likelihoods - kls, weight)
-        log_likelihood.update_state(log_likelihoods, weight)
-        kl.update_state(kls, weight)
+        values = (losses, log_likelihoods - kls, log_likelihoods, kls)
+        weights = (tf.ones_like(losses), weight, weight, weight)
+        for mean, value, w in zip(self._means, values, weights, strict=True):
+            if applied is not True:  # 0 * NaN is NaN: both must be 0
+                value, w = tf.where(applied, value, 0.0), tf.where(applied, w, 0.0)
+            mean.update_state(value, w)
         return self.get_metrics_result()
 
     def _schedule_step(self) -> tf.Tensor:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfvae import checks
 from tfvae.models.data import peek, prepare
+from tfvae.models.execution import Feed, block_function, can_be_resident, example_rows, split_rows
 from tfvae.models.inputs import split_batch
 from tfvae.models.saving import check_reloads, checked_path, written_whole
 
@@ -22,6 +23,9 @@ class UnsupervisedModel(keras.Model):
 
     _input_shape: Any = None
     _reloads: bool = False  # whether a saved file was found to load as the same model
+    _feed: Feed | None = None  # of the running `fit`
+    _validation_feed: Feed | None = None
+    _test_feed: Feed | None = None  # of the running `evaluate`
 
     def compile(
         self,
@@ -162,21 +166,35 @@ class UnsupervisedModel(keras.Model):
             validation_data = (
                 self._prepare("validation_data", val_x, val_y, val_weight, validation_steps),
             )
-        return super().fit(
-            x=x,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_split=validation_split,
-            validation_data=validation_data,
-            shuffle=shuffle,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size,
-            validation_freq=validation_freq,
-        )
+        if validation_split and validation_data is None and example_rows(x) is not None:
+            x, validation_data = split_rows(x, validation_split)
+        size = batch_size or 32
+        feed = self._feed_of(x, size, steps_per_epoch, shuffle)
+        validation_feed = None
+        if validation_data is not None:
+            validation_feed = self._feed_of(
+                validation_data[0], validation_batch_size or size, validation_steps, False
+            )
+        try:
+            self._feed, self._validation_feed = feed, validation_feed
+            return super().fit(
+                x=x if feed is None else feed.stand_in(),
+                batch_size=batch_size if feed is None else None,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_data=(
+                    validation_data if validation_feed is None else (validation_feed.stand_in(),)
+                ),
+                shuffle=shuffle if feed is None else False,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size if validation_feed is None else None,
+                validation_freq=validation_freq,
+            )
+        finally:
+            self._feed = self._validation_feed = None
 
     def evaluate(
         self,
@@ -200,15 +218,26 @@ class UnsupervisedModel(keras.Model):
         """
         if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked its validation data
             x = self._prepare("x", x, y, sample_weight, steps)
-        return super().evaluate(
-            x=x,
-            batch_size=batch_size,
-            verbose=verbose,
-            steps=steps,
-            callbacks=callbacks,
-            return_dict=return_dict,
-            **kwargs,
-        )
+            feed = self._feed_of(x, batch_size or 32, steps, False)
+        else:
+            feed = self._validation_feed
+        outer = self._test_feed
+        try:
+            self._test_feed = feed
+            if feed is not None:
+                feed.restart()
+                x, batch_size = feed.stand_in(), None
+            return super().evaluate(
+                x=x,
+                batch_size=batch_size,
+                verbose=verbose,
+                steps=steps,
+                callbacks=callbacks,
+                return_dict=return_dict,
+                **kwargs,
+            )
+        finally:
+            self._test_feed = outer
 
     def predict(
         self,
@@ -251,7 +280,40 @@ class UnsupervisedModel(keras.Model):
         if self.built and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
-        return super().make_train_function(force)
+        if self.train_function is None or force:
+            super().make_train_function(force)
+            streamed, resident = (
+                self.train_function,
+                block_function(self, self.train_step, self.bare_train_step),
+            )
+
+            def train(iterator: Any) -> Any:
+                return streamed(iterator) if self._feed is None else resident(self._feed)
+
+            self.train_function = train
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Makes the function that `evaluate` calls, as `keras.Model.make_test_function`."""
+        if self.test_function is None or force:
+            super().make_test_function(force)
+            streamed, resident = self.test_function, block_function(self, self.test_step)
+
+            def test(iterator: Any) -> Any:
+                feed = self._test_feed
+                return streamed(iterator) if feed is None else resident(feed)
+
+            self.test_function = test
+        return self.test_function
+
+    def _feed_of(self, x: Any, size: int, steps: int | None, shuffle: bool) -> Feed | None:
+        """Returns a feed for arrays that may lie on the device, None for all else."""
+        if self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1:
+            return None
+        if not can_be_resident(x):
+            return None
+        seed = self.seed if shuffle else None
+        return Feed(x, size, steps, seed, lambda: int(self.batches_seen.numpy()))
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras builds from a batch that it makes of the replicas' parts. That fails where they differ in

@@ -221,7 +221,7 @@ class VAE(LatentVariableModel):
         size = checks.positive_integer("batch_size", 1024 if batch_size is None else batch_size)
         parts = {"x": x} | ({} if condition is None else {"condition": condition})
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def means(batch):
             return self.encoder(batch["x"], batch.get("condition")).mean()
 

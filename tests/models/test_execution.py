@@ -1,0 +1,128 @@
+"""K steps an execution, and data on the device: the same bits as one step at a time."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfvae.models.execution import Feed
+
+EPOCHS, BATCH_SIZE = 3, 8  # 61 rows: seven whole batches and one of five
+
+
+@pytest.fixture(scope="module")
+def spoiled(x):
+    """Rows of which one is NaN."""
+    rows = x.copy()
+    rows[17, 0] = np.nan
+    return rows
+
+
+def train(make_vae, x, steps, jit_compile=False, optimizer=None, **arguments):
+    """Returns history, variables and counters of a training run."""
+    vae = make_vae()
+    vae.compile(
+        optimizer or keras.optimizers.Adam(1e-2),
+        steps_per_execution=steps,
+        jit_compile=jit_compile,
+    )
+    fit = {"batch_size": BATCH_SIZE, "epochs": EPOCHS, "verbose": 0}
+    history = vae.fit(x, **(fit | arguments)).history
+    state = [v.numpy() for v in [*vae.variables, *vae.optimizer.variables]]
+    return history, state, (int(vae.batches_seen.numpy()), int(vae.optimizer.iterations.numpy()))
+
+
+def assert_equal(first, second):
+    assert first[0] == second[0]
+    for a, b in zip(first[1], second[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert first[2] == second[2]
+
+
+OPTIMIZERS = {
+    "adam": lambda: keras.optimizers.Adam(
+        keras.optimizers.schedules.ExponentialDecay(1e-2, 10, 0.9)
+    ),
+    "ema": lambda: keras.optimizers.AdamW(
+        1e-2, use_ema=True, ema_overwrite_frequency=7, global_clipnorm=1.0
+    ),
+    "accumulation": lambda: keras.optimizers.SGD(1e-2, gradient_accumulation_steps=3),
+    "clipvalue": lambda: keras.optimizers.RMSprop(1e-2, clipvalue=0.1),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_several_steps_are_the_same_steps(make_vae, x, optimizer):
+    """Bit for bit: history, weights, slots and counters, also with a remainder and a NaN."""
+    runs = [
+        train(make_vae, x, k, optimizer=OPTIMIZERS[optimizer](), validation_data=x[:20])
+        for k in (1, 3)
+    ]
+    assert_equal(*runs)
+    assert runs[0][2][0] == EPOCHS * 8
+
+
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_bad_batch_is_skipped_alone(make_vae, spoiled, x, jit_compile):
+    """The block that holds it is run again; its other batches are applied."""
+    fit = {"jit_compile": jit_compile, "validation_data": x[:20]}
+    runs = [train(make_vae, spoiled, k, **fit) for k in (1, 3)]
+    assert_equal(*runs)
+    assert runs[0][2] == (EPOCHS * 8, EPOCHS * 7)
+    assert np.isfinite(runs[0][0]["loss"]).all()
+
+
+def test_arrays_train_as_a_dataset_of_the_same_batches(make_vae, x):
+    """Rows gathered in the program give the bits of rows that come through `tf.data`."""
+    dataset = tf.data.Dataset.from_tensor_slices(x).batch(BATCH_SIZE)
+    assert_equal(train(make_vae, x, 1, shuffle=False), train(make_vae, dataset, 1, batch_size=None))
+
+
+def test_callbacks_see_blocks_as_in_keras(make_vae, x):
+    seen = []
+    callback = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append((batch, sorted(logs)))
+    )
+    train(make_vae, x, 3, epochs=1, callbacks=[callback])
+    assert [batch for batch, _ in seen] == [2, 5, 8]
+    assert all(logs == ["elbo", "kl", "log_likelihood", "loss"] for _, logs in seen)
+
+
+def test_an_epoch_of_fewer_steps_goes_on_where_it_was(x):
+    feed = Feed(x, 8, steps=3)
+    epochs = [[b for b in feed.blocks(2)] + [b for b in feed.blocks(2)] for _ in range(2)]
+    assert [len(b) for blocks in epochs for b in blocks] == [2, 1, 2, 1]
+    np.testing.assert_array_equal(np.concatenate([b.ravel() for e in epochs for b in e]), range(48))
+
+
+def test_every_epoch_has_every_row_once_in_an_order_of_its_own(x):
+    def epochs(seed):
+        feed = Feed(x, 8, seed=seed, counter=iter(range(0, 1_000, 8)).__next__)
+        return [np.concatenate([b.ravel() for b in feed.blocks(100)]) for _ in range(3)]
+
+    orders = epochs(0)
+    for order in orders:
+        assert sorted(order) == list(range(61))
+    assert not np.array_equal(orders[0], orders[1])
+    assert not np.array_equal(orders[0], epochs(1)[0])
+    np.testing.assert_array_equal(orders, epochs(0))
+
+
+def test_the_rest_of_an_epoch_is_a_block_of_its_own(x):
+    feed = Feed(x, 8)
+    assert [b.shape for b in feed.blocks(100)] == [(7, 8), (1, 5)]
+    assert [b.shape for b in feed.blocks(7)] == [(7, 8)]
+    assert [b.shape for b in feed.blocks(7)] == [(1, 5)]
+
+
+def test_evaluating_inside_a_callback_disturbs_nothing(make_vae, x):
+    """A callback that evaluates other data leaves training and validation as they are."""
+
+    class Evaluate(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.evaluate(x[:10], verbose=0)
+
+    plain = train(make_vae, x, 1)
+    watched = train(make_vae, x, 1, callbacks=[Evaluate()])
+    for a, b in zip(plain[1], watched[1], strict=True):
+        np.testing.assert_array_equal(a, b)
