@@ -27,7 +27,7 @@ def weighted_path(z: Any, weight: Callable[[], tf.Tensor]) -> Any:
     """
 
     @tf.custom_gradient
-    def identity(draws: tf.Tensor):
+    def identity(draws: tf.Tensor) -> Any:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             w = tf.stop_gradient(weight())
             extra = upstream.shape.rank - w.shape.rank

@@ -42,8 +42,9 @@ def serializable(cls: Class) -> Class:
         if not issubclass(cls, keras.Model):
             return base | arguments()
         # While it saves a model, Keras marks an object as shared at its second sight, and adds the
-        # mark to its first config; of that, a copy has been made by then, and a network in two places
-        # does not load ("expected 2 variables, but received 0"). At a second pass, all have been seen.
+        # mark to its first config; of that, a copy has been made by then, and a network in two
+        # places does not load ("expected 2 variables, but received 0"). At a second pass, all have
+        # been seen.
         arguments()
         return base | _only_shared(arguments())
 

@@ -31,13 +31,13 @@ def draw(
     """
     first = {name: rows[: ROWS * COLUMNS] for name, rows in test_inputs.items()}
 
-    def training():
+    def training() -> Any:
         return plots.training_curves(history)
 
-    def reconstructions():
+    def reconstructions() -> Any:
         return plots.reconstructions(first["x"], model.reconstruct(first).numpy(), num=2 * COLUMNS)
 
-    def samples():
+    def samples() -> Any:
         condition, rows = run.config["condition"], first.get("condition")
         if condition is None or "classes" in condition:
             rows = condition_of_samples(None, condition, ROWS * num_columns(condition))

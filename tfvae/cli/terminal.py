@@ -137,14 +137,14 @@ class Progress(keras.callbacks.Callback):
     def __exit__(self, *_: Any) -> None:
         self._bar.stop()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._start, self._skipped = time.monotonic(), self._updates_skipped()
         self._bar.update(self._task, epoch=self._count(epoch + 1))
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._bar.advance(self._task)  # reading `logs` would wait for the accelerator at each batch
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         shown = [name for name in ("elbo", "kl", "val_elbo") if name in logs]
         metrics = "  ".join(f"{name} {logs[name]:.2f}" for name in shown)
         self._bar.update(self._task, metrics=metrics)

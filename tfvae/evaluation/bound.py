@@ -34,7 +34,7 @@ def elbo(model: Any, inputs: Any, num_samples: int = 1, seed: int = 0) -> np.nda
         with model.noise.stream(f"elbo/{seed}", number):
             return model(batch, num_samples=num_samples, training=False).elbo
 
-    return over_rows(model, bound, inputs, batch_size)
+    return over_rows(model, ("elbo", num_samples, seed), bound, inputs, batch_size)
 
 
 def chunks(model: Any, num_samples: int) -> tuple[int, int]:

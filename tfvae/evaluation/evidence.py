@@ -72,7 +72,7 @@ def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0
             1.0 / inverse_size,
         )
 
-    return over_rows(model, evidence, inputs, batch_size)
+    return over_rows(model, ("evidence", num_samples, seed), evidence, inputs, batch_size)
 
 
 def _add(state: tuple, log_weight: tf.Tensor) -> tuple:

@@ -13,12 +13,13 @@ Batch = dict[str, tf.Tensor]
 
 
 def over_rows(
-    model: Any, function: Callable[[Batch, tf.Tensor], Any], inputs: Any, batch_size: int
+    model: Any, key: Any, function: Callable[[Batch, tf.Tensor], Any], inputs: Any, batch_size: int
 ) -> Any:
     """Returns `function` of all rows, as a structure of numpy arrays [N].
 
     Args:
         model: The model that `inputs` are for; it is built from them if need be.
+        key: What the function is, with all that it depends on beside the batch.
         function: Takes a batch and its number, a scalar; returns a structure of tensors [B].
         inputs: Array [N, ...] or dictionary of arrays.
         batch_size: Rows at a time; the last batch is filled up, so that one graph serves all.
@@ -32,7 +33,7 @@ def over_rows(
         raise DataError("`inputs` must have at least one row. Received: an empty array.")
     model.check_shapes(parts)
     model.build_from_data(parts)
-    graph = tf.function(function, autograph=False)
+    graph = model.graphs.get(key, function)
     results = []
     for number, start in enumerate(range(0, num_rows, batch_size)):
         rows = np.minimum(np.arange(start, start + min(batch_size, num_rows)), num_rows - 1)

@@ -7,6 +7,7 @@ import tempfile
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import ArtifactError
@@ -31,7 +32,7 @@ def saved_model(model: Any, path: Any, *, allow_untrained: bool = False) -> str:
         The directory of the new version.
 
     Raises:
-        ValueError: If the model is not built or not trained.
+        ValueError: If the model is not built or not trained, or its families lack the moments.
         ArtifactError: If the directory cannot be written; earlier versions are as they were.
 
     Example:
@@ -41,9 +42,9 @@ def saved_model(model: Any, path: Any, *, allow_untrained: bool = False) -> str:
     if not model.built or not (allow_untrained or int(model.batches_seen.numpy())):
         raise ValueError(
             "`model` must be trained before it is exported. Received: a model that has seen no "
-            "training "
-            "batch. Fix: call `fit`, or build it and pass allow_untrained=True."
+            "training batch. Fix: call `fit`, or build it and pass allow_untrained=True."
         )
+    _check_moments(model)
     base = os.fspath(path)
     try:
         os.makedirs(base, exist_ok=True)
@@ -58,6 +59,32 @@ def saved_model(model: Any, path: Any, *, allow_untrained: bool = False) -> str:
         raise ArtifactError(
             f"`path` must be a writable directory. Received: {base!r}: {error}"
         ) from error
+
+
+def _check_moments(model: Any) -> None:
+    """Refuses families without the moments that the signatures give, such as the Cauchy.
+
+    Raises:
+        ValueError: If one is not known, or not finite for zeros.
+    """
+    shapes = model.get_build_config()["input_shape"]
+    inputs = {key: tf.zeros((1, *shape[1:])) for key, shape in shapes.items()}
+    z = tf.zeros((1, *model.latent_shape))
+    posterior, likelihood = model.encode(inputs), model.decode(z, inputs.get("condition"))
+    for name, distribution, moment in [
+        ("encoder", posterior, "mean"),
+        ("encoder", posterior, "stddev"),
+        ("decoder", likelihood, "mean"),
+    ]:
+        try:
+            is_finite = np.isfinite(getattr(distribution, moment)()).all()
+        except NotImplementedError:
+            is_finite = False
+        if not is_finite:
+            raise ValueError(
+                f"`{name}` must give distributions of which the {moment} is known and finite, for "
+                f"the signatures return it. Received: {distribution.name}. Fix: use another family."
+            )
 
 
 def _write(model: Any, directory: str) -> None:

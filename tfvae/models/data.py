@@ -9,11 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import DataError
-from tfvae.models.inputs import as_dictionary, check_keys, refuse_labels, split_batch
+from tfvae.models.inputs import (
+    as_dictionary,
+    check_condition_shape,
+    check_keys,
+    refuse_labels,
+    split_batch,
+)
 
 
 def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) -> tuple[Any, Any]:
-    """Returns data that Keras iterates, with sample weights inside, and one input to check shapes on.
+    """Returns data that Keras iterates, with weights inside, and one input to check shapes on.
 
     Args:
         name: Name of the argument in errors.
@@ -23,8 +29,8 @@ def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) ->
         steps: Batches per epoch, or None for all.
 
     Returns:
-        The data, and an array, spec or dictionary of them, with a batch axis; None where Keras alone knows
-        how to read the data.
+        The data, and an array, spec or dictionary of them, with a batch axis; None where Keras
+        alone knows how to read the data.
 
     Raises:
         ValueError: If labels are given, weights are given twice, or the data never end.
@@ -49,6 +55,11 @@ def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) ->
         _refuse_weights(sample_weight)
         first, batches = peek(name, x)
         return batches, _checked_batch(first)
+    if isinstance(x, str | bytes):
+        raise DataError(
+            f"`{name}` must be data, not the name of a file. Received: {name}={x!r}. "
+            "Fix: load it, `tfvae.data.load(path).x_train`."
+        )
     if not (isinstance(x, Mapping | list) or hasattr(x, "shape")):
         _refuse_weights(sample_weight)
         return x, None
@@ -68,6 +79,10 @@ def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) ->
         )
     if rows["x"] == 0:
         _refuse_empty(name)
+    if "condition" in arrays:
+        check_condition_shape(arrays["condition"].shape)
+    if "sample_weight" in arrays:
+        _check_weights(np.asarray(arrays["sample_weight"]))
     return arrays, arrays
 
 
@@ -112,10 +127,20 @@ def _refuse_empty(name: str) -> NoReturn:
     raise DataError(f"`{name}` must have at least one row. Received: empty data.")
 
 
+def _check_weights(weights: np.ndarray) -> None:
+    rule = "`sample_weight` must have shape [B], finite numbers >= 0."
+    if weights.ndim != 1:
+        raise DataError(f"{rule} Received: sample_weight of shape {weights.shape}.")
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if bad.size:
+        raise DataError(f"{rule} Received: sample_weight[{bad[0]}]={weights[bad[0]]}.")
+
+
 def _refuse_weights(sample_weight: Any) -> None:
     if sample_weight is not None:
         raise ValueError(
-            "`sample_weight` must come with the batches of a dataset or generator. Received: the argument. "
+            "`sample_weight` must come with the batches of a dataset or generator. Received: the "
+            "argument. "
             "Fix: yield {'x': x, 'sample_weight': w}."
         )
 

@@ -1,8 +1,8 @@
 """Batches without a pipeline: arrays lie where the step runs, and it gathers its own rows.
 
-Keras slices arrays in a `tf.data` pipeline that competes with the step for the same cores, and launches one
-program a step. Here an epoch is a permutation of row numbers; a block of K batches of them is all that goes
-to the device, and with XLA the K steps are one program.
+Keras slices arrays in a `tf.data` pipeline that competes with the step for the same cores, and
+launches one program a step. Here an epoch is a permutation of row numbers; a block of K batches of
+them is all that goes to the device, and with XLA the K steps are one program.
 """
 
 from collections.abc import Callable
@@ -94,13 +94,14 @@ def block_function(
 ) -> Callable[[Feed], Any]:
     """Returns a function that runs the next `steps_per_execution` steps of a feed.
 
-    A guard in every step costs a tenth of its time. Several steps are therefore run without one where a
-    faulty update leaves its mark, the state is looked at once, and on a mark it is put back and the steps
-    are run again with their guards.
+    A guard in every step costs a tenth of its time. Several steps are therefore run without one
+    where a faulty update leaves its mark, the state is looked at once, and on a mark it is put back
+    and the steps are run again with their guards.
 
     Args:
         model: A compiled model.
-        step: Takes a batch and changes the model's state; it guards its own update, if it makes one.
+        step: Takes a batch and changes the model's state; it guards its own update, if it makes
+            one.
         bare_step: The same without the guard, or None where there is nothing to guard.
     """
     trusting = bare_step is not None and guard.keeps_non_finite(model.optimizer)
@@ -153,14 +154,25 @@ def state_of(model: keras.Model) -> list[tf.Variable]:
     return list({id(v): v.value for v in variables}.values())
 
 
-def example_rows(arrays: Any) -> int | None:
-    """Number of rows of arrays, None for datasets and generators."""
-    flat = tf.nest.flatten(arrays)
-    return int(flat[0].shape[0]) if all(hasattr(a, "shape") for a in flat) else None
-
-
 def split_rows(arrays: Any, share: float) -> tuple[Any, tuple[Any]]:
-    """Splits the last rows off, as Keras' `validation_split` does."""
-    at = int(example_rows(arrays) * (1.0 - share))
+    """Splits the last rows off, as Keras' `validation_split` does.
+
+    Raises:
+        ValueError: If the data are no arrays, or either part would be empty.
+    """
+    flat = tf.nest.flatten(arrays)
+    if not all(hasattr(a, "shape") for a in flat):
+        raise ValueError(
+            "`validation_split` must be 0 for data that are no arrays. "
+            f"Received: validation_split={share} with x of type {type(arrays).__name__}. "
+            "Fix: pass `validation_data`."
+        )
+    num_rows = int(flat[0].shape[0])
+    at = int(num_rows * (1.0 - share))
+    if not 0 < at < num_rows:
+        raise ValueError(
+            "`validation_split` must leave rows on both sides. "
+            f"Received: validation_split={share} with {num_rows} rows."
+        )
     first = tf.nest.map_structure(lambda a: a[:at], arrays)
     return first, (tf.nest.map_structure(lambda a: a[at:], arrays),)

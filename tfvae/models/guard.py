@@ -25,7 +25,8 @@ def all_finite(loss: tf.Tensor, gradients: Sequence[Any]) -> tf.Tensor:
 def keeps_non_finite(optimizer: Any) -> bool:
     """Returns whether a gradient that is not finite leaves its mark on the optimizer's state.
 
-    Clipping by value turns an infinite gradient into a finite update, and a `LossScaleOptimizer` drops it.
+    Clipping by value turns an infinite gradient into a finite update, and a `LossScaleOptimizer`
+    drops it.
     """
     scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     return not scaled and getattr(optimizer, "clipvalue", None) is None
@@ -59,12 +60,12 @@ def share_overflow(gradients: Sequence[Any]) -> list[Any]:
 def either(ok: tf.Tensor, update: Callable, undo: Callable, *values: Any) -> None:
     """Runs `update(*values)` if `ok`, else `undo(*values)`; both change variables.
 
-    All that differs between replicas, such as gradients, must come in `values`: a closure would give each
-    replica the tensors of the first one.
+    All that differs between replicas, such as gradients, must come in `values`: a closure would
+    give each replica the tensors of the first one.
 
-    Under a strategy with merge calls (`MirroredStrategy`) an optimizer cannot run inside a `tf.cond` of a
-    replica ("merge_call called while defining a new graph or a tf.function"), so the condition is lifted
-    to the cross-replica context, as Keras' `LossScaleOptimizer` does.
+    Under a strategy with merge calls (`MirroredStrategy`) an optimizer cannot run inside a
+    `tf.cond` of a replica ("merge_call called while defining a new graph or a tf.function"), so the
+    condition is lifted to the cross-replica context, as Keras' `LossScaleOptimizer` does.
     """
 
     def branch(function: Callable, *args: Any) -> Callable[[], None]:

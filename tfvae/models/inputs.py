@@ -36,7 +36,8 @@ def refuse_labels(x: Any, y: Any) -> None:
     raise ValueError(
         "`y` must be left out: the model learns from x alone and would ignore it. "
         f"Received: y of type {type(y).__name__}. Fix: drop the labels (for a dataset: "
-        "`dataset.map(lambda x, y: x)`), or condition on them with {'x': x, 'condition': one_hot_labels}."
+        "`dataset.map(lambda x, y: x)`), or condition on them with "
+        "{'x': x, 'condition': one_hot_labels}."
     )
 
 
@@ -57,7 +58,7 @@ def as_dictionary(x: Any, sample_weight: Any = None) -> Any:
 
 
 def split_batch(data: Any) -> Any:
-    """Returns what a data adapter yields, an input or a tuple (x, y, sample_weight), as one input."""
+    """Returns an input, or a tuple (x, y, sample_weight) of a data adapter, as one input."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     refuse_labels(None, y)
     return as_dictionary(x, sample_weight)
@@ -67,12 +68,15 @@ def unpack(inputs: Any, event_shape: tuple[int, ...] | None = None) -> Inputs:
     """Returns inputs in parts, as float32 tensors, checked against the event's shape.
 
     Args:
-        inputs: Tensor or array [B, *event_shape], or a dictionary of them with the keys of `Inputs`.
+        inputs: Tensor or array [B, *event_shape], or a dictionary of them with the keys of
+            `Inputs`.
         event_shape: Shape that each example must have.
 
     Raises:
         DataError: If keys, types or shapes do not fit.
     """
+    if inputs is None:
+        raise DataError("`inputs` must be given. Received: inputs=None.")
     if not isinstance(inputs, Mapping):
         inputs = {"x": inputs}
     check_keys(inputs)
@@ -86,7 +90,7 @@ def unpack(inputs: Any, event_shape: tuple[int, ...] | None = None) -> Inputs:
         check_condition_shape(batch.condition.shape)
     if batch.sample_weight is not None and batch.sample_weight.shape.rank != 1:
         raise DataError(
-            "`sample_weight` must have shape [B]. "
+            "`sample_weight` must have shape [B], finite numbers >= 0. "
             f"Received: sample_weight of shape {tuple(batch.sample_weight.shape)}."
         )
     return batch
@@ -130,7 +134,8 @@ def check_shape(received: Any, event_shape: tuple[int, ...]) -> None:
     elif shape == event_shape:
         fix = "Fix: add the batch axis, x[None]."
     raise DataError(
-        f"`x` must have shape [B{''.join(f', {d}' for d in event_shape)}], the decoder's event_shape. "
+        f"`x` must have shape [B{''.join(f', {d}' for d in event_shape)}], the decoder's "
+        "event_shape. "
         f"Received: x of shape {shape}. {fix}"
     )
 

@@ -1,7 +1,7 @@
 """How every model is trained, evaluated and saved."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -23,8 +23,8 @@ log = logging.getLogger("tfvae")
 class LatentVariableModel(UnsupervisedModel):
     """A Keras model whose forward pass is a set of `Draws`. Abstract: subclasses implement `call`.
 
-    The loss is the objective; metrics are `elbo`, `log_likelihood` and `kl` in nats per example, true
-    means over examples. Its densities are float32 under every precision policy.
+    The loss is the objective; metrics are `elbo`, `log_likelihood` and `kl` in nats per example,
+    true means over examples. Its densities are float32 under every precision policy.
 
     Args:
         objective: An `Objective` or a list of them, whose losses add up; `ELBO()` by default.
@@ -45,11 +45,12 @@ class LatentVariableModel(UnsupervisedModel):
         self.updates_skipped = self._counter("updates_skipped")
         self._means = [ExampleMean(n) for n in ("loss", "elbo", "log_likelihood", "kl")]
         self._evaluated = BatchCounter()
+        self.graphs = Graphs()
 
-    # ---- what subclasses give and use ------------------------------------------------------------------
-
-    def call(self, inputs, num_samples=None, training=None) -> Draws:
-        """Returns draws for a batch; `num_samples` draws per example, or as many as the objectives need."""
+    def call(
+        self, inputs: Any, num_samples: int | None = None, training: bool | None = None
+    ) -> Draws:
+        """Returns draws for a batch, `num_samples` or as many as the objectives need."""
         raise NotImplementedError
 
     def reconstruct(self, inputs: Any) -> tf.Tensor:
@@ -72,9 +73,7 @@ class LatentVariableModel(UnsupervisedModel):
         """Returns the seed of the next draw of this forward pass, int32 [2]."""
         return self.noise.next_seed()
 
-    # ---- steps -----------------------------------------------------------------------------------------
-
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Any]:
         """Updates the model on a batch, or leaves all but two counters as they are.
 
         An update whose loss or gradient is not finite changes no weight, optimizer slot or metric.
@@ -83,10 +82,10 @@ class LatentVariableModel(UnsupervisedModel):
         before = [tf.identity(v.value) for v in layer_state]
         loss, gradients, results = self._differentiate(data)
 
-        def update(gradients, _):
+        def update(gradients: Any, _: Any) -> None:
             self.optimizer.apply(gradients, self.trainable_variables)
 
-        def undo(_, before):
+        def undo(_: Any, before: Any) -> None:
             for variable, value in zip(layer_state, before, strict=True):
                 variable.assign(value)
             self.updates_skipped.assign_add(1)
@@ -97,21 +96,21 @@ class LatentVariableModel(UnsupervisedModel):
         else:
             ok = guard.all_finite(loss, gradients)
         guard.either(ok, update, undo, gradients, before)
-        # The step that finds a dataset of unknown length at its end runs all that does not depend on
-        # data: without this, it counts a batch that never was.
+        # The step that finds a dataset of unknown length at its end runs all that does not depend
+        # on data: without this, it counts a batch that never was.
         with tf.control_dependencies([ok]):
             self.batches_seen.assign_add(1)
         return self._update_metrics(results, ok)
 
-    def bare_train_step(self, data):
-        """Updates the model on a batch without a guard; whoever calls it looks at the state afterwards."""
+    def bare_train_step(self, data: Any) -> dict[str, Any]:
+        """Updates the model on a batch without a guard; the caller looks at the state."""
         _, gradients, results = self._differentiate(data)
         self.optimizer.apply(gradients, self.trainable_variables)
         self.batches_seen.assign_add(1)
         return self._update_metrics(results)
 
     def _differentiate(self, data: Any) -> tuple[tf.Tensor, list[Any], tuple]:
-        """Returns the loss, its gradients, scaled as the optimizer wants, and what the metrics need."""
+        """Returns the loss, its gradients as the optimizer wants them, and the results."""
         inputs = split_batch(data)
         self._seed_layers()
         with tf.GradientTape() as tape:
@@ -121,7 +120,7 @@ class LatentVariableModel(UnsupervisedModel):
             scaled = self.optimizer.scale_loss(loss)
         return loss, tape.gradient(scaled, self.trainable_variables), results
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, Any]:
         inputs = split_batch(data)
         with self.noise.stream("evaluate", self._evaluated.result()):
             draws = self(inputs, training=False)
@@ -129,14 +128,15 @@ class LatentVariableModel(UnsupervisedModel):
         self._evaluated.update_state()
         return self._update_metrics(results)
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> tf.Tensor:
         return self.reconstruct(keras.utils.unpack_x_y_sample_weight(data)[0])
 
     def _results(self, draws: Draws, inputs: Any) -> tuple[tf.Tensor, tuple]:
         """Returns this replica's share of the batch's mean loss, and what the metrics need.
 
-        The share is the sum over the replica's examples divided by the size of the whole batch, so that
-        neither the number of replicas nor an uneven split of the last batch changes the gradient.
+        The share is the sum over the replica's examples divided by the size of the whole batch, so
+        that neither the number of replicas nor an uneven split of the last batch changes the
+        gradient.
         """
         losses = sum(o.loss(draws, self._schedule_step()) for o in self.objectives)
         extra = sum(self.losses, tf.constant(0.0))
@@ -163,7 +163,7 @@ class LatentVariableModel(UnsupervisedModel):
         return self.get_metrics_result()
 
     def _schedule_step(self) -> tf.Tensor:
-        """Updates so far: the optimizer's count or, where there is no optimizer, the batches seen."""
+        """Updates so far: the optimizer's count or, without an optimizer, the batches seen."""
         optimizer = getattr(self, "optimizer", None)
         step = self.batches_seen if optimizer is None else optimizer.iterations
         return tf.convert_to_tensor(getattr(step, "value", step))
@@ -201,6 +201,10 @@ class LatentVariableModel(UnsupervisedModel):
         # Not Keras' own: its loss tracker is not updated by this train step and would read 0.
         return [*self._means, self._evaluated]
 
+    @property
+    def metrics_names(self) -> list[str]:
+        return [m.name for m in self._means]
+
     def get_metrics_result(self) -> dict[str, Any]:
         """Returns loss, elbo, log_likelihood and kl so far."""
         return {m.name: m.result() for m in self._means}
@@ -211,7 +215,8 @@ class LatentVariableModel(UnsupervisedModel):
         skipped = int(self.updates_skipped.numpy()) - skipped
         if skipped:
             log.warning(
-                "%d updates were skipped: their loss or gradient was not finite. The weights are those of "
+                "%d updates were skipped: their loss or gradient was not finite. The weights are "
+                "those of "
                 "the finite updates. Look for extreme values in x, or lower the learning rate.",
                 skipped,
             )
@@ -237,6 +242,19 @@ class LatentVariableModel(UnsupervisedModel):
                 f"Received: format={format!r}.{did_you_mean(format, export.FORMATS)}"
             )
         return export.FORMATS[format](self, path, **options)
+
+
+class Graphs:
+    """Compiled functions of a model, by key, so that a second call traces nothing."""
+
+    def __init__(self):
+        self._functions: dict[Any, Any] = {}
+
+    def get(self, key: Any, function: Callable) -> Any:
+        """Returns the graph of that key; `function` is traced when there is none."""
+        if key not in self._functions:
+            self._functions[key] = tf.function(function, autograph=False)
+        return self._functions[key]
 
 
 def _checked_objectives(objective: Any) -> Any:

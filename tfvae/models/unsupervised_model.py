@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfvae import checks
 from tfvae.models.data import peek, prepare
-from tfvae.models.execution import Feed, block_function, can_be_resident, example_rows, split_rows
+from tfvae.models.execution import Feed, block_function, can_be_resident, split_rows
 from tfvae.models.inputs import split_batch
 from tfvae.models.saving import check_reloads, checked_path, written_whole
 
@@ -17,7 +17,8 @@ from tfvae.models.saving import check_reloads, checked_path, written_whole
 class UnsupervisedModel(keras.Model):
     """A Keras model that refuses what it would ignore: targets, losses and metrics from outside.
 
-    Abstract: `LatentVariableModel` is its subclass. Data are checked, and the model is built from their
+    Abstract: `LatentVariableModel` is its subclass. Data are checked, and the model is built from
+        their
     shapes, before anything is trained.
     """
 
@@ -42,8 +43,8 @@ class UnsupervisedModel(keras.Model):
         """Configures training, as `keras.Model.compile`; the objective is the loss.
 
         Raises:
-            ValueError: If `loss`, `metrics` or their weights are given, or several steps an execution or
-                XLA are asked for under a distribution strategy.
+            ValueError: If `loss`, `metrics` or their weights are given, or several steps an
+                execution or XLA are asked for under a distribution strategy.
         """
         for name, value in {
             "loss": loss,
@@ -53,7 +54,8 @@ class UnsupervisedModel(keras.Model):
         }.items():
             if value is not None:
                 raise ValueError(
-                    f"`{name}` must be left out: the objective is the loss, and ELBO, log-likelihood and KL "
+                    f"`{name}` must be left out: the objective is the loss, and ELBO, "
+                    "log-likelihood and KL "
                     f"are always reported. Received: {name}={value!r}. "
                     "Fix: pass `objective=` to the model, or write a callback."
                 )
@@ -62,20 +64,22 @@ class UnsupervisedModel(keras.Model):
         if steps_per_execution > 1 and replicas > 1:
             # keras#19246: the loop's body loses its inputs under a strategy, or half of the steps.
             raise ValueError(
-                "`steps_per_execution` must be 1 under a distribution strategy, where Keras loses steps. "
+                "`steps_per_execution` must be 1 under a distribution strategy, where Keras loses "
+                "steps. "
                 f"Received: steps_per_execution={steps_per_execution} with {replicas} replicas."
             )
         if jit_compile is True and replicas > 1:
             # XLA: "Trying to access resource located in device CPU:1 from device CPU:0"
             raise ValueError(
-                "`jit_compile` must be left out under a distribution strategy, which XLA cannot compile. "
+                "`jit_compile` must be left out under a distribution strategy, which XLA cannot "
+                "compile. "
                 f"Received: jit_compile=True with {replicas} replicas."
             )
         if auto_scale_loss and any(
             layer.dtype_policy.name == "mixed_float16" for layer in self._flatten_layers()
         ):
-            # Keras looks at the model's policy alone, which is float32 here; gradients of the float16
-            # networks would underflow.
+            # Keras looks at the model's policy alone, which is float32 here; gradients of the
+            # float16 networks would underflow.
             optimizer = keras.optimizers.get(optimizer)
             if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -126,7 +130,8 @@ class UnsupervisedModel(keras.Model):
         """Trains the model, as `keras.Model.fit`; x alone is learned from.
 
         Args:
-            x: Array [N, ...], dictionary of arrays, `tf.data.Dataset`, generator or `keras.utils.PyDataset`.
+            x: Array [N, ...], dictionary of arrays, `tf.data.Dataset`, generator or
+                `keras.utils.PyDataset`.
             y: To be left out.
             batch_size: As in Keras, as are the other arguments.
             epochs: Number of passes over the data.
@@ -157,6 +162,11 @@ class UnsupervisedModel(keras.Model):
         if batch_size is not None:
             checks.positive_integer("batch_size", batch_size)
         checks.integer("epochs", epochs, 0)
+        if not 0.0 <= checks.finite_number("validation_split", validation_split) < 1.0:
+            raise ValueError(
+                "`validation_split` must be in [0, 1). Received: "
+                f"validation_split={validation_split}."
+            )
         x = self._prepare("x", x, y, sample_weight, steps_per_epoch)
         if validation_data is not None:
             if isinstance(validation_data, tuple):
@@ -166,7 +176,7 @@ class UnsupervisedModel(keras.Model):
             validation_data = (
                 self._prepare("validation_data", val_x, val_y, val_weight, validation_steps),
             )
-        if validation_split and validation_data is None and example_rows(x) is not None:
+        if validation_split and validation_data is None:
             x, validation_data = split_rows(x, validation_split)
         size = batch_size or 32
         feed = self._feed_of(x, size, steps_per_epoch, shuffle)
@@ -274,9 +284,9 @@ class UnsupervisedModel(keras.Model):
                 self.build_from_data(inputs)
 
     def make_train_function(self, force: bool = False) -> Any:
-        """Makes the function that `fit` calls for each batch, as `keras.Model.make_train_function`."""
-        # The step applies the optimizer inside a `tf.cond`. Built there, it fails under a strategy: "You
-        # must feed a value for placeholder tensor".
+        """Makes the function that `fit` calls, as `keras.Model.make_train_function`."""
+        # The step applies the optimizer inside a `tf.cond`. Built there, it fails under a strategy:
+        # "You must feed a value for placeholder tensor".
         if self.built and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
@@ -316,8 +326,9 @@ class UnsupervisedModel(keras.Model):
         return Feed(x, size, steps, seed, lambda: int(self.batches_seen.numpy()))
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Keras builds from a batch that it makes of the replicas' parts. That fails where they differ in
-        # size, the batch is lost to a generator, and no model of distributions is built symbolically.
+        # Keras builds from a batch that it makes of the replicas' parts. That fails where they
+        # differ in size, the batch is lost to a generator, and no model of distributions is built
+        # symbolically.
         if data_batch is not None:  # of `train_on_batch` and `test_on_batch`
             self._check_and_build(split_batch(data_batch))
         elif not self.built:
@@ -330,8 +341,8 @@ class UnsupervisedModel(keras.Model):
         """Saves the model as a `.keras` file: written whole beside the target, then renamed.
 
         Raises:
-            ValueError: If a class or function inside could not be found when the file is loaded, or the
-                file does not load as the same model.
+            ValueError: If a class or function inside could not be found when the file is loaded, or
+                the file does not load as the same model.
             ArtifactError: If the file cannot be written; an earlier one is as it was.
         """
         path = checked_path(self, filepath, overwrite)

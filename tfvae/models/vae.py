@@ -1,4 +1,4 @@
-"""The variational auto-encoder (Kingma and Welling, 2013, arXiv:1312.6114; Rezende et al., 2014)."""
+"""The variational auto-encoder (Kingma and Welling, 2013; Rezende et al., 2014)."""
 
 from typing import Any
 
@@ -22,7 +22,8 @@ class VAE(LatentVariableModel):
     """Any posterior, likelihood, prior and objective.
 
     Args:
-        encoder: x -> q(z | x), a stochastic layer such as `Conditional(network, Head("Normal", (32,)))`.
+        encoder: x -> q(z | x), a stochastic layer such as `Conditional(network, Head("Normal",
+            (32,)))`.
         decoder: z -> p(x | z), a stochastic layer whose event shape is that of an example.
         prior: p(z), a stochastic layer over the encoder's event shape; `StandardNormal` by default.
         objective: An `Objective` or a list of them, whose losses add up; `ELBO()` by default.
@@ -57,7 +58,8 @@ class VAE(LatentVariableModel):
         _check_stochastic("prior", prior)
         if prior.event_shape != encoder.event_shape:
             raise ValueError(
-                f"`prior` must have the encoder's event_shape {encoder.event_shape}. Received: prior with "
+                f"`prior` must have the encoder's event_shape {encoder.event_shape}. Received: "
+                "prior with "
                 f"event_shape {prior.event_shape}."
             )
         if not decoder.event_shape:
@@ -78,7 +80,7 @@ class VAE(LatentVariableModel):
 
     @property
     def has_exact_kl(self) -> bool:
-        """Whether KL[q(z | x) || p(z)] is in closed form here; else it is estimated from the draws."""
+        """Whether KL[q(z | x) || p(z)] is in closed form; else it is estimated from the draws."""
         self._require_built("has_exact_kl")
         shapes = {k: (1, *s[1:]) for k, s in self._input_shape.items()}
         posterior = self.encode({k: tf.zeros(s) for k, s in shapes.items()})
@@ -96,7 +98,7 @@ class VAE(LatentVariableModel):
             f" x: {self.event_shape}; z: {self.latent_shape}; objective: {names}; KL: {kl}"
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         if self.built:
             return
         shapes = input_shape if isinstance(input_shape, dict) else {"x": input_shape}
@@ -112,7 +114,9 @@ class VAE(LatentVariableModel):
         self._input_shape = {"x": x} if condition is None else {"x": x, "condition": condition}
         self.built = True
 
-    def call(self, inputs, num_samples=None, training=None):
+    def call(
+        self, inputs: Any, num_samples: int | None = None, training: bool | None = None
+    ) -> Draws:
         x, condition, _ = unpack(inputs, self.event_shape)
         posterior, prior = self.encoder(x, condition), self.prior(condition)
         z, log_posterior = posterior.experimental_sample_and_log_prob(
@@ -186,7 +190,8 @@ class VAE(LatentVariableModel):
         numbers = num_samples * int(np.prod(self.event_shape))
         if numbers > np.iinfo(np.int32).max:
             raise ValueError(
-                f"`num_samples` must be smaller: {num_samples} examples need {4 * numbers / 2**30:,.0f} GiB. "
+                f"`num_samples` must be smaller: {num_samples} examples need "
+                f"{4 * numbers / 2**30:,.0f} GiB. "
                 "Fix: call `generate` in parts, with another `seed` each."
             )
         if condition is not None:
@@ -222,14 +227,14 @@ class VAE(LatentVariableModel):
         parts = {"x": x} | ({} if condition is None else {"condition": condition})
 
         @tf.function(reduce_retracing=True, autograph=False)
-        def means(batch):
+        def means(batch: dict[str, tf.Tensor]) -> tf.Tensor:
             return self.encoder(batch["x"], batch.get("condition")).mean()
 
         return np.concatenate(
             [means(b).numpy() for b in tf.data.Dataset.from_tensor_slices(parts).batch(size)]
         )
 
-    def check_shapes(self, inputs):
+    def check_shapes(self, inputs: Any) -> None:
         parts = inputs if isinstance(inputs, dict) else {"x": inputs}
         if hasattr(parts["x"], "shape"):
             check_shape(parts["x"].shape, self.event_shape)
