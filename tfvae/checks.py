@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -72,6 +72,20 @@ def shape(name: str, value: Any) -> tuple[int, ...]:
             f"Received: {name}={value!r} of type {type(value).__name__}."
         )
     return tuple(integer(f"{name}[{i}]", d, 1) for i, d in enumerate(value))
+
+
+def mapping(name: str, value: Any) -> dict[str, Any]:
+    """Returns a dictionary by parameter as a `dict`; None is an empty one.
+
+    Raises:
+        TypeError: If `value` is neither.
+    """
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(
+            f"`{name}` must be a dictionary by parameter. Received: {name}={value!r} of type "
+            f"{type(value).__name__}. Fix: pass {{'scale': ...}}."
+        )
+    return dict(value or {})
 
 
 def seed(value: Any) -> int | None:

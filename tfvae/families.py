@@ -139,6 +139,11 @@ class Family:
         for key, p in properties.items():
             if key not in constants and p.is_tensor and p.is_preferred is True:
                 self.free[key] = self._free_parameter(key, p)
+        if not self.free:
+            raise ValueError(
+                f"`fixed` must leave a free parameter of {name}: {', '.join(properties)}. "
+                f"Received: fixed={constants}. Fix: leave one out."
+            )
         self.fixed = {k: self._constant(k, v, properties[k]) for k, v in constants.items()}
         self._check()
 
@@ -189,6 +194,8 @@ class Family:
 
     def _constant(self, key: str, value: Any, p: Any) -> tf.Tensor:
         try:
+            if value is None or isinstance(value, str):  # numpy takes None for NaN
+                raise TypeError
             constant = tf.convert_to_tensor(np.asarray(value, "float32"))
         except (TypeError, ValueError):
             raise TypeError(

@@ -126,3 +126,18 @@ def test_evaluating_inside_a_callback_disturbs_nothing(make_vae, x):
     watched = train(make_vae, x, 1, callbacks=[Evaluate()])
     for a, b in zip(plain[1], watched[1], strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_training_on_a_batch_inside_a_callback_takes_that_batch(make_vae, x):
+    """`train_on_batch` within `fit` neither reads the feed of `fit` nor moves it."""
+    seen = []
+
+    class TrainMore(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            before = int(self.model.batches_seen.numpy())
+            self.model.train_on_batch(x[:3])
+            seen.append(int(self.model.batches_seen.numpy()) - before)
+
+    _, _, (batches, updates) = train(make_vae, x, 1, epochs=2, callbacks=[TrainMore()])
+    assert seen == [1, 1]
+    assert batches == updates == 2 * 8 + 2

@@ -88,6 +88,11 @@ def unpack(inputs: Any, event_shape: tuple[int, ...] | None = None) -> Inputs:
         batch = batch._replace(x=tf.ensure_shape(batch.x, (None, *event_shape)))
     if batch.condition is not None:
         check_condition_shape(batch.condition.shape)
+        if not batch.condition.shape[:1].is_compatible_with(batch.x.shape[:1]):
+            raise DataError(
+                "`condition` must have as many rows as x. Received: condition of shape "
+                f"{tuple(batch.condition.shape)} with x of shape {tuple(batch.x.shape)}."
+            )
     if batch.sample_weight is not None and batch.sample_weight.shape.rank != 1:
         raise DataError(
             "`sample_weight` must have shape [B], finite numbers >= 0. "

@@ -1,6 +1,6 @@
 """The Keras side of a model that learns from x alone: compile, fit, evaluate, build and save."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import GeneratorType
 from typing import Any
 
@@ -43,8 +43,8 @@ class UnsupervisedModel(keras.Model):
         """Configures training, as `keras.Model.compile`; the objective is the loss.
 
         Raises:
-            ValueError: If `loss`, `metrics` or their weights are given, or several steps an
-                execution or XLA are asked for under a distribution strategy.
+            ValueError: If `loss`, `metrics` or their weights are given, or if accumulation, several
+                steps an execution or XLA are asked for under a distribution strategy.
         """
         for name, value in {
             "loss": loss,
@@ -74,6 +74,14 @@ class UnsupervisedModel(keras.Model):
                 "`jit_compile` must be left out under a distribution strategy, which XLA cannot "
                 "compile. "
                 f"Received: jit_compile=True with {replicas} replicas."
+            )
+        accumulated = getattr(optimizer, "gradient_accumulation_steps", None)
+        if accumulated and replicas > 1:
+            # Keras updates inside a `cond` there: "merge_call called while defining a new graph"
+            raise ValueError(
+                "`optimizer` must not accumulate gradients under a distribution strategy. Received: "
+                f"gradient_accumulation_steps={accumulated} with {replicas} replicas. "
+                "Fix: use larger batches."
             )
         if auto_scale_loss and any(
             layer.dtype_policy.name == "mixed_float16" for layer in self._flatten_layers()
@@ -162,6 +170,8 @@ class UnsupervisedModel(keras.Model):
         if batch_size is not None:
             checks.positive_integer("batch_size", batch_size)
         checks.integer("epochs", epochs, 0)
+        if steps_per_epoch is not None:
+            checks.positive_integer("steps_per_epoch", steps_per_epoch)
         if not 0.0 <= checks.finite_number("validation_split", validation_split) < 1.0:
             raise ValueError(
                 "`validation_split` must be in [0, 1). Received: "
@@ -287,33 +297,26 @@ class UnsupervisedModel(keras.Model):
         """Makes the function that `fit` calls, as `keras.Model.make_train_function`."""
         # The step applies the optimizer inside a `tf.cond`. Built there, it fails under a strategy:
         # "You must feed a value for placeholder tensor".
+        if self.optimizer is None:
+            raise ValueError(
+                "`optimizer` must be given to `compile` before a model is trained. "
+                "Received: optimizer=None."
+            )
         if self.built and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
         if self.train_function is None or force:
             super().make_train_function(force)
-            streamed, resident = (
-                self.train_function,
-                block_function(self, self.train_step, self.bare_train_step),
-            )
-
-            def train(iterator: Any) -> Any:
-                return streamed(iterator) if self._feed is None else resident(self._feed)
-
-            self.train_function = train
+            blocks = block_function(self, self.train_step, self.bare_train_step)
+            self.train_function = _either(self.train_function, blocks, lambda: self._feed)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
         """Makes the function that `evaluate` calls, as `keras.Model.make_test_function`."""
         if self.test_function is None or force:
             super().make_test_function(force)
-            streamed, resident = self.test_function, block_function(self, self.test_step)
-
-            def test(iterator: Any) -> Any:
-                feed = self._test_feed
-                return streamed(iterator) if feed is None else resident(feed)
-
-            self.test_function = test
+            blocks = block_function(self, self.test_step)
+            self.test_function = _either(self.test_function, blocks, lambda: self._test_feed)
         return self.test_function
 
     def _feed_of(self, x: Any, size: int, steps: int | None, shuffle: bool) -> Feed | None:
@@ -351,6 +354,21 @@ class UnsupervisedModel(keras.Model):
             if self._input_shape and not self._reloads:  # once, for the structure stays
                 check_reloads(self, partial, self._input_shape)
                 self._reloads = True
+
+
+def _either(streamed: Callable, blocks: Callable, feed: Callable) -> Callable:
+    """Returns a train or test function that reads the running feed, or Keras' iterator.
+
+    `train_on_batch`, which a callback may call within `fit`, gives a generator of its own batch.
+    """
+
+    def function(iterator: Any) -> Any:
+        running = feed()
+        if running is None or isinstance(iterator, GeneratorType):
+            return streamed(iterator)
+        return blocks(running)
+
+    return function
 
 
 def _rows_of(array: Any) -> tuple[int | None, ...] | None:

@@ -161,7 +161,15 @@ class VAE(LatentVariableModel):
                 f"`z` must have shape [B{''.join(f', {d}' for d in self.latent_shape)}]. "
                 f"Received: z of shape {tuple(z.shape)}."
             )
-        return self.decoder(z, self._checked_condition(condition))
+        condition = self._checked_condition(condition)
+        rows = z.shape[z.shape.rank - len(self.latent_shape) - 1]
+        if condition is not None and None not in (rows, condition.shape[0]):
+            if condition.shape[0] not in (1, rows):
+                raise ValueError(
+                    f"`condition` must have {rows} rows, as z, or 1. "
+                    f"Received: condition of shape {tuple(condition.shape)}."
+                )
+        return self.decoder(z, condition)
 
     def reconstruct(self, inputs: Any) -> tf.Tensor:
         """Returns the mean of p(x | z) at the mean of q(z | x), [B, *event_shape]; never random."""
@@ -190,7 +198,7 @@ class VAE(LatentVariableModel):
         numbers = num_samples * int(np.prod(self.event_shape))
         if numbers > np.iinfo(np.int32).max:
             raise ValueError(
-                f"`num_samples` must be smaller: {num_samples} examples need "
+                f"`num_samples` must be smaller. Received: num_samples={num_samples}, which need "
                 f"{4 * numbers / 2**30:,.0f} GiB. "
                 "Fix: call `generate` in parts, with another `seed` each."
             )

@@ -88,6 +88,12 @@ def check_network(name: str, network: Any) -> None:
             f"`{name}` must be a Keras layer or model. "
             f"Received: {name}={network!r} of type {type(network).__name__}."
         )
+    if isinstance(network, StochasticLayer):
+        raise TypeError(
+            f"`{name}` must return features, not a distribution. "
+            f"Received: {name}={network!r} of type {type(network).__name__}. "
+            "Fix: give the stochastic layer as `head`, or alone."
+        )
     for layer in network._flatten_layers():
         if isinstance(layer, keras.layers.Lambda):
             raise ValueError(

@@ -48,10 +48,11 @@ class Head(StochasticLayer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.family, self.fixed = family_name(family), dict(fixed or {})
+        self.family, self.fixed = family_name(family), checks.mapping("fixed", fixed)
         self._family = Family(self.family, event_shape, self.fixed)
         self.event_shape = self._family.event_shape
-        self.shared = {k: self._shared_shape(k, s) for k, s in (shared or {}).items()}
+        shared = checks.mapping("shared", shared)
+        self.shared = {k: self._shared_shape(k, s) for k, s in shared.items()}
         self._projected = {k: p for k, p in self._family.free.items() if k not in self.shared}
         if not self._projected:
             raise ValueError(

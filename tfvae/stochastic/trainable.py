@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfvae import checks
 from tfvae.errors import did_you_mean
 from tfvae.families import Family, family_name
 from tfvae.layers.building import Shape
@@ -44,8 +45,8 @@ class Trainable(StochasticLayer):
         super().__init__(**kwargs)
         self.family, self.fixed, self.initial = (
             family_name(family),
-            dict(fixed or {}),
-            dict(initial or {}),
+            checks.mapping("fixed", fixed),
+            checks.mapping("initial", initial),
         )
         self._family = Family(self.family, event_shape, self.fixed)
         self.event_shape = self._family.event_shape
