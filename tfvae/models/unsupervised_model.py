@@ -79,8 +79,8 @@ class UnsupervisedModel(keras.Model):
         if accumulated and replicas > 1:
             # Keras updates inside a `cond` there: "merge_call called while defining a new graph"
             raise ValueError(
-                "`optimizer` must not accumulate gradients under a distribution strategy. Received: "
-                f"gradient_accumulation_steps={accumulated} with {replicas} replicas. "
+                "`optimizer` must not accumulate gradients under a distribution strategy. "
+                f"Received: gradient_accumulation_steps={accumulated} with {replicas} replicas. "
                 "Fix: use larger batches."
             )
         if auto_scale_loss and any(
