@@ -33,6 +33,7 @@ TEST = [
     "hypothesis>=6.170",
     "pytest>=9.2",
     "pytest-cov>=7.1",
+    "pytest-xdist>=3.8",
     "ruff>=0.17.6,<0.18",  # the formatter's style may change with each minor release
 ]
 
