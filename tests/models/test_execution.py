@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfvae
 from tfvae.models.execution import Feed
 
 EPOCHS, BATCH_SIZE = 3, 8  # 61 rows: seven whole batches and one of five
@@ -141,3 +142,24 @@ def test_training_on_a_batch_inside_a_callback_takes_that_batch(make_vae, x):
     _, _, (batches, updates) = train(make_vae, x, 1, epochs=2, callbacks=[TrainMore()])
     assert seen == [1, 1]
     assert batches == updates == 2 * 8 + 2
+
+
+class CountingSteps(tfvae.VAE):
+    """A user's model with a train step of its own."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.steps = self.add_weight(name="steps", shape=(), trainable=False, initializer="zeros")
+
+    def train_step(self, data):
+        self.steps.assign_add(1.0)
+        return super().train_step(data)
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 3])
+def test_a_train_step_of_the_users_is_called_for_every_batch(make_vae, x, steps_per_execution):
+    parts = make_vae()
+    vae = CountingSteps(parts.encoder, parts.decoder, seed=0)
+    vae.compile(keras.optimizers.Adam(1e-2), steps_per_execution=steps_per_execution)
+    vae.fit(x, batch_size=BATCH_SIZE, epochs=1, verbose=0)
+    assert int(vae.steps.numpy()) == int(vae.batches_seen.numpy()) == 8

@@ -307,7 +307,10 @@ class UnsupervisedModel(keras.Model):
                 self.optimizer.build(self.trainable_variables)
         if self.train_function is None or force:
             super().make_train_function(force)
-            blocks = block_function(self, self.train_step, self.bare_train_step)
+            # A subclass that overrides `train_step` alone has no unguarded form of it.
+            same = _owner(self, "train_step") is _owner(self, "bare_train_step")
+            bare = self.bare_train_step if same else None
+            blocks = block_function(self, self.train_step, bare)
             self.train_function = _either(self.train_function, blocks, lambda: self._feed)
         return self.train_function
 
@@ -354,6 +357,11 @@ class UnsupervisedModel(keras.Model):
             if self._input_shape and not self._reloads:  # once, for the structure stays
                 check_reloads(self, partial, self._input_shape)
                 self._reloads = True
+
+
+def _owner(model: keras.Model, method: str) -> type | None:
+    """Returns the class that a model has a method from, None if it has none."""
+    return next((cls for cls in type(model).__mro__ if method in vars(cls)), None)
 
 
 def _either(streamed: Callable, blocks: Callable, feed: Callable) -> Callable:
