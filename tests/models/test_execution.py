@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae.models.execution import Feed
 
 EPOCHS, BATCH_SIZE = 3, 8  # 61 rows: seven whole batches and one of five
 
@@ -73,10 +72,65 @@ def test_a_bad_batch_is_skipped_alone(make_vae, spoiled, x, jit_compile):
     assert np.isfinite(runs[0][0]["loss"]).all()
 
 
-def test_arrays_train_as_a_dataset_of_the_same_batches(make_vae, x):
-    """Rows gathered in the program give the bits of rows that come through `tf.data`."""
-    dataset = tf.data.Dataset.from_tensor_slices(x).batch(BATCH_SIZE)
-    assert_equal(train(make_vae, x, 1, shuffle=False), train(make_vae, dataset, 1, batch_size=None))
+def as_dataset(x):
+    return tf.data.Dataset.from_tensor_slices(x).batch(BATCH_SIZE)
+
+
+STREAMS = {
+    "known number": (as_dataset, {}),
+    "unknown number": (lambda x: as_dataset(x).filter(lambda batch: True), {}),
+    "endless": (lambda x: as_dataset(x).repeat(), {"steps_per_epoch": 8}),
+    "shapes not known": (
+        lambda x: tf.data.Dataset.from_generator(
+            lambda: (x[i : i + BATCH_SIZE] for i in range(0, 61, BATCH_SIZE)),
+            output_types=tf.float32,
+        ),
+        {},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def in_order(make_vae, x):
+    """A run on arrays that are not shuffled."""
+    return train(make_vae, x, 1, shuffle=False)
+
+
+@pytest.mark.filterwarnings("ignore:.*ran out of data:UserWarning")
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("stream", STREAMS)
+def test_streamed_batches_train_as_arrays_do(make_vae, x, in_order, stream, steps):
+    """Bit for bit: batches joined to a block, and rows gathered in the program."""
+    make, arguments = STREAMS[stream]
+    assert_equal(in_order, train(make_vae, make(x), steps, batch_size=None, **arguments))
+
+
+def test_arrays_too_large_for_the_device_train_alike(make_vae, x, monkeypatch):
+    resident = train(make_vae, x, 3)
+    monkeypatch.setattr("tfvae.models.feed.LARGEST", 0)
+    assert_equal(resident, train(make_vae, x, 3))
+
+
+def test_a_bad_batch_of_a_stream_is_skipped_alone(make_vae, spoiled):
+    one, three = (train(make_vae, as_dataset(spoiled), k, batch_size=None) for k in (1, 3))
+    assert_equal(one, three)
+    assert three[2] == (EPOCHS * 8, EPOCHS * 7)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_last_shorter_batch_costs_no_second_trace(make_vae, x, steps):
+    class Traced(tfvae.VAE):
+        traces = 0
+
+        def call(self, *args, **kwargs):
+            Traced.traces += 1
+            return super().call(*args, **kwargs)
+
+    parts = make_vae()
+    vae = Traced(parts.encoder, parts.decoder, seed=0)
+    vae.compile("adam", steps_per_execution=steps)
+    vae.fit(x, batch_size=BATCH_SIZE, epochs=2, verbose=0)
+    assert Traced.traces == 1
 
 
 def test_callbacks_see_blocks_as_in_keras(make_vae, x):
@@ -87,33 +141,6 @@ def test_callbacks_see_blocks_as_in_keras(make_vae, x):
     train(make_vae, x, 3, epochs=1, callbacks=[callback])
     assert [batch for batch, _ in seen] == [2, 5, 8]
     assert all(logs == ["elbo", "kl", "log_likelihood", "loss"] for _, logs in seen)
-
-
-def test_an_epoch_of_fewer_steps_goes_on_where_it_was(x):
-    feed = Feed(x, 8, steps=3)
-    epochs = [[b for b in feed.blocks(2)] + [b for b in feed.blocks(2)] for _ in range(2)]
-    assert [len(b) for blocks in epochs for b in blocks] == [2, 1, 2, 1]
-    np.testing.assert_array_equal(np.concatenate([b.ravel() for e in epochs for b in e]), range(48))
-
-
-def test_every_epoch_has_every_row_once_in_an_order_of_its_own(x):
-    def epochs(seed):
-        feed = Feed(x, 8, seed=seed, counter=iter(range(0, 1_000, 8)).__next__)
-        return [np.concatenate([b.ravel() for b in feed.blocks(100)]) for _ in range(3)]
-
-    orders = epochs(0)
-    for order in orders:
-        assert sorted(order) == list(range(61))
-    assert not np.array_equal(orders[0], orders[1])
-    assert not np.array_equal(orders[0], epochs(1)[0])
-    np.testing.assert_array_equal(orders, epochs(0))
-
-
-def test_the_rest_of_an_epoch_is_a_block_of_its_own(x):
-    feed = Feed(x, 8)
-    assert [b.shape for b in feed.blocks(100)] == [(7, 8), (1, 5)]
-    assert [b.shape for b in feed.blocks(7)] == [(7, 8)]
-    assert [b.shape for b in feed.blocks(7)] == [(1, 5)]
 
 
 def test_evaluating_inside_a_callback_disturbs_nothing(make_vae, x):

@@ -1,11 +1,6 @@
-"""Batches without a pipeline: arrays lie where the step runs, and it gathers its own rows.
+"""Several steps as one program."""
 
-Keras slices arrays in a `tf.data` pipeline that competes with the step for the same cores, and
-launches one program a step. Here an epoch is a permutation of row numbers; a block of K batches of
-them is all that goes to the device, and with XLA the K steps are one program.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -13,90 +8,20 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.models import guard
-
-LARGEST = 2**31  # bytes; larger arrays are streamed
-
-
-class Feed:
-    """The row numbers of each batch of arrays, in blocks.
-
-    The order of an epoch is a function of (seed, `counter()` when the epoch starts).
-
-    Args:
-        arrays: Array or dictionary of arrays, [N, ...].
-        batch_size: Rows in a batch; the last of an epoch may have fewer.
-        steps: Batches after which Keras begins another epoch, or None for all.
-        seed: Seed of the order; None keeps the rows in place.
-        counter: Returns a number that differs between epochs.
-    """
-
-    def __init__(
-        self,
-        arrays: Any,
-        batch_size: int,
-        steps: int | None = None,
-        seed: int | None = None,
-        counter: Callable[[], int] | None = None,
-    ):
-        self.source = tf.nest.map_structure(tf.convert_to_tensor, arrays)
-        self.num_rows = int(tf.nest.flatten(self.source)[0].shape[0])
-        self.batch_size, self.steps = batch_size, steps
-        self.num_batches = -(-self.num_rows // batch_size)
-        self._seed, self._counter = seed, counter
-        self.restart()
-
-    def restart(self) -> None:
-        """Begins again with the first batch of a new epoch."""
-        self._order, self._row, self._step = None, 0, 0
-
-    def stand_in(self) -> tf.data.Dataset:
-        """A dataset of as many elements as there are batches, for Keras to count."""
-        return tf.data.Dataset.range(self.num_batches)
-
-    def blocks(self, size: int) -> list[np.ndarray]:
-        """Returns the next `size` batches, at most to the end of the epoch, as int32 [k, b] arrays.
-
-        All but a shorter last batch are in the first array.
-        """
-        if self._order is None or self._row >= self.num_rows:
-            self._order, self._row = self._next_order(), 0
-        if self.steps is not None:
-            size = min(size, self.steps - self._step)
-            self._step = (self._step + size) % self.steps
-        stop = min(self._row + size * self.batch_size, self.num_rows)
-        rows, self._row = self._order[self._row : stop], stop
-        whole = len(rows) - len(rows) % self.batch_size
-        parts = rows[:whole].reshape(-1, self.batch_size), rows[whole:].reshape(1, -1)
-        return [p for p in parts if p.size]
-
-    def _next_order(self) -> np.ndarray:
-        if self._seed is None:
-            return np.arange(self.num_rows, dtype=np.int32)
-        rng = np.random.default_rng([self._seed, self._counter()])
-        return rng.permutation(self.num_rows).astype(np.int32)
-
-
-def can_be_resident(arrays: Any) -> bool:
-    """Whether data are arrays of numbers, in memory, of a moderate size."""
-    flat = tf.nest.flatten(arrays)
-    return all(hasattr(a, "dtype") and hasattr(a, "shape") for a in flat) and (
-        sum(
-            np.dtype(a.dtype if not isinstance(a, tf.Tensor) else a.dtype.as_numpy_dtype).itemsize
-            * int(np.prod(a.shape))
-            for a in flat
-        )
-        <= LARGEST
-    )
+from tfvae.models.feed import Block
 
 
 def block_function(
     model: keras.Model, step: Callable, bare_step: Callable | None = None
-) -> Callable[[Feed], Any]:
-    """Returns a function that runs the next `steps_per_execution` steps of a feed.
+) -> Callable[[Iterable[Block], int, bool], Any]:
+    """Returns a function that runs blocks, so many steps a program, by XLA or not, and gives logs.
 
     A guard in every step costs a tenth of its time. Several steps are therefore run without one
     where a faulty update leaves its mark, the state is looked at once, and on a mark it is put back
     and the steps are run again with their guards.
+
+    XLA compiles a program for each shape, in seconds. Batches of another shape than the others',
+    such as an epoch's last, are therefore left to a graph that takes any number of rows.
 
     Args:
         model: A compiled model.
@@ -107,11 +32,9 @@ def block_function(
     trusting = bare_step is not None and guard.keeps_non_finite(model.optimizer)
     inner = bare_step if trusting else step
 
-    @tf.function(jit_compile=model.jit_compile, autograph=False)
     def one(source: Any, rows: tf.Tensor) -> Any:
         return step(gather(source, rows))
 
-    @tf.function(jit_compile=model.jit_compile, autograph=False)
     def many(source: Any, rows: tf.Tensor, number: tf.Tensor) -> Any:
         state = state_of(model) if trusting else []
         before = [tf.identity(v) for v in state]
@@ -127,19 +50,44 @@ def block_function(
             variable.assign(tf.where(ok, tf.identity(variable), value))
         return model.get_metrics_result(), ok
 
-    def run(feed: Feed) -> Any:
-        size = model.steps_per_execution
-        for rows in feed.blocks(size):
-            ok = size > 1 and rows.shape[1] == feed.batch_size
+    one_of = {True: tf.function(one, jit_compile=True, autograph=False), False: _AnyLength(one)}
+    many_of = {True: tf.function(many, jit_compile=True, autograph=False), False: _AnyLength(many)}
+
+    def run(blocks: Iterable[Block], size: int, with_xla: bool) -> Any:
+        logs = None
+        for source, rows, is_whole in blocks:
+            compiled, ok = with_xla and is_whole, size > 1
             if ok:
                 padded = np.pad(rows, ((0, size - len(rows)), (0, 0)), mode="edge")
-                logs, ok = many(feed.source, tf.constant(padded), tf.constant(len(rows)))
+                number = tf.constant(len(rows))
+                logs, ok = many_of[compiled](source, tf.constant(padded), number)
             if not ok:
                 for batch in rows:
-                    logs = one(feed.source, tf.constant(batch))
+                    logs = one_of[compiled](source, tf.constant(batch))
         return logs
 
     return run
+
+
+class _AnyLength:
+    """A graph of (source, rows, *scalars) whose first axes have any length: it is traced once."""
+
+    def __init__(self, function: Callable):
+        self._function, self._graphs = function, {}
+
+    def __call__(self, source: Any, rows: tf.Tensor, *scalars: tf.Tensor) -> Any:
+        names = tuple(sorted(source)) if isinstance(source, dict) else ()
+        key = names, *[(a.dtype, *a.shape[1:]) for a in tf.nest.flatten(source)]
+        if key not in self._graphs:
+            specs = [
+                tf.nest.map_structure(
+                    lambda a: tf.TensorSpec([None, *a.shape[1:]], a.dtype), source
+                ),
+                tf.TensorSpec([None] * rows.shape.rank, rows.dtype),
+                *[tf.TensorSpec([], s.dtype) for s in scalars],
+            ]
+            self._graphs[key] = tf.function(self._function, input_signature=specs, autograph=False)
+        return self._graphs[key](source, rows, *scalars)
 
 
 def gather(source: Any, rows: tf.Tensor) -> Any:
@@ -152,27 +100,3 @@ def state_of(model: keras.Model) -> list[tf.Variable]:
     variables = [*model.variables, *model.optimizer.variables]
     variables += [v for m in model.metrics for v in m.variables]
     return list({id(v): v.value for v in variables}.values())
-
-
-def split_rows(arrays: Any, share: float) -> tuple[Any, tuple[Any]]:
-    """Splits the last rows off, as Keras' `validation_split` does.
-
-    Raises:
-        ValueError: If the data are no arrays, or either part would be empty.
-    """
-    flat = tf.nest.flatten(arrays)
-    if not all(hasattr(a, "shape") for a in flat):
-        raise ValueError(
-            "`validation_split` must be 0 for data that are no arrays. "
-            f"Received: validation_split={share} with x of type {type(arrays).__name__}. "
-            "Fix: pass `validation_data`."
-        )
-    num_rows = int(flat[0].shape[0])
-    at = int(num_rows * (1.0 - share))
-    if not 0 < at < num_rows:
-        raise ValueError(
-            "`validation_split` must leave rows on both sides. "
-            f"Received: validation_split={share} with {num_rows} rows."
-        )
-    first = tf.nest.map_structure(lambda a: a[:at], arrays)
-    return first, (tf.nest.map_structure(lambda a: a[at:], arrays),)

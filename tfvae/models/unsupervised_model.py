@@ -2,31 +2,43 @@
 
 from collections.abc import Callable, Mapping
 from types import GeneratorType
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfvae import checks
+from tfvae.models import automatic
 from tfvae.models.data import peek, prepare
-from tfvae.models.execution import Feed, block_function, can_be_resident, split_rows
+from tfvae.models.execution import block_function
+from tfvae.models.feed import Feed, Stream, are_arrays, split_rows
 from tfvae.models.inputs import split_batch
 from tfvae.models.saving import check_reloads, checked_path, written_whole
+
+
+class Run(NamedTuple):
+    """How a running `fit` or `evaluate` gets and runs its batches."""
+
+    feed: Feed | Stream
+    steps: int  # of a program
+    with_xla: bool
 
 
 class UnsupervisedModel(keras.Model):
     """A Keras model that refuses what it would ignore: targets, losses and metrics from outside.
 
     Abstract: `LatentVariableModel` is its subclass. Data are checked, and the model is built from
-        their
-    shapes, before anything is trained.
+    their shapes, before anything is trained.
     """
 
     _input_shape: Any = None
     _reloads: bool = False  # whether a saved file was found to load as the same model
-    _feed: Feed | None = None  # of the running `fit`
-    _validation_feed: Feed | None = None
-    _test_feed: Feed | None = None  # of the running `evaluate`
+    _asked_steps: int | str = "auto"  # what `compile` was given
+    _asked_xla: bool | str = "auto"
+    _training: Run | None = None
+    _validation: Run | None = None
+    _testing: Run | None = None
 
     def compile(
         self,
@@ -36,11 +48,26 @@ class UnsupervisedModel(keras.Model):
         metrics: Any = None,
         weighted_metrics: Any = None,
         run_eagerly: bool = False,
-        steps_per_execution: int = 1,
-        jit_compile: Any = "auto",
+        steps_per_execution: int | str = "auto",
+        jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
     ) -> None:
         """Configures training, as `keras.Model.compile`; the objective is the loss.
+
+        Args:
+            optimizer: Keras optimizer or its name.
+            loss: To be left out, as `loss_weights`, `metrics` and `weighted_metrics`.
+            loss_weights: To be left out.
+            metrics: To be left out.
+            weighted_metrics: To be left out.
+            run_eagerly: Whether to run every step in Python.
+            steps_per_execution: Steps K that run as one program; callbacks of batches are called
+                once a program. The numbers are those of K = 1, bit for bit. "auto": as many as take
+                a fraction of a second, or 1 if a callback of yours looks at batches.
+            jit_compile: Whether XLA compiles the program. "auto": on an accelerator, and on a CPU
+                where the network has no convolutions and `fit` is long enough to repay the
+                compilation; the logger "tfvae" says what was chosen, at level INFO.
+            auto_scale_loss: As in Keras.
 
         Raises:
             ValueError: If `loss`, `metrics` or their weights are given, or if accumulation, several
@@ -59,8 +86,19 @@ class UnsupervisedModel(keras.Model):
                     f"are always reported. Received: {name}={value!r}. "
                     "Fix: pass `objective=` to the model, or write a callback."
                 )
-        checks.positive_integer("steps_per_execution", steps_per_execution)
+        if steps_per_execution != "auto":
+            checks.positive_integer("steps_per_execution", steps_per_execution)
+        if not isinstance(jit_compile, bool) and jit_compile != "auto":
+            raise ValueError(
+                f'`jit_compile` must be True, False or "auto". Received: {jit_compile!r}.'
+            )
         replicas = self.distribute_strategy.num_replicas_in_sync
+        asked = steps_per_execution, jit_compile
+        if steps_per_execution == "auto":
+            steps_per_execution = 1  # until `fit` chooses
+        if jit_compile == "auto":  # Keras' own calls, such as `predict`'s
+            alone = replicas == 1 and not run_eagerly
+            jit_compile = alone and automatic.has_accelerator()
         if steps_per_execution > 1 and replicas > 1:
             # keras#19246: the loop's body loses its inputs under a strategy, or half of the steps.
             raise ValueError(
@@ -98,6 +136,13 @@ class UnsupervisedModel(keras.Model):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
+        self._asked_steps, self._asked_xla = asked
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Returns the arguments of `compile`; "auto" stays "auto"."""
+        config = super().get_compile_config()
+        asked = {"steps_per_execution": self._asked_steps, "jit_compile": self._asked_xla}
+        return config | asked if config else config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras compiles no loaded model whose `compile` is overridden.
@@ -189,32 +234,38 @@ class UnsupervisedModel(keras.Model):
         if validation_split and validation_data is None:
             x, validation_data = split_rows(x, validation_split)
         size = batch_size or 32
+        passes = max(epochs - initial_epoch, 0)
         feed = self._feed_of(x, size, steps_per_epoch, shuffle)
-        validation_feed = None
+        training = self._run_of(feed, passes, callbacks)
+        validation = None
         if validation_data is not None:
-            validation_feed = self._feed_of(
-                validation_data[0], validation_batch_size or size, validation_steps, False
-            )
+            val_size = validation_batch_size or size
+            feed = self._feed_of(validation_data[0], val_size, validation_steps, False)
+            # Keras reads both by the same number of steps.
+            validation = self._run_of(feed, passes / automatic.TESTS_PER_STEP, None, training)
+        outer = self._training, self._validation, self.steps_per_execution
         try:
-            self._feed, self._validation_feed = feed, validation_feed
+            self._training, self._validation = training, validation
+            arrays = training is not None and isinstance(training.feed, Feed)
+            val_arrays = validation is not None and isinstance(validation.feed, Feed)
+            if training is not None:
+                self.steps_per_execution = training.steps
             return super().fit(
-                x=x if feed is None else feed.stand_in(),
-                batch_size=batch_size if feed is None else None,
+                x=training.feed.stand_in() if arrays else x,
+                batch_size=None if arrays else batch_size,
                 epochs=epochs,
                 verbose=verbose,
                 callbacks=callbacks,
-                validation_data=(
-                    validation_data if validation_feed is None else (validation_feed.stand_in(),)
-                ),
-                shuffle=shuffle if feed is None else False,
+                validation_data=(validation.feed.stand_in(),) if val_arrays else validation_data,
+                shuffle=False if arrays else shuffle,
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps_per_epoch,
                 validation_steps=validation_steps,
-                validation_batch_size=validation_batch_size if validation_feed is None else None,
+                validation_batch_size=None if val_arrays else validation_batch_size,
                 validation_freq=validation_freq,
             )
         finally:
-            self._feed = self._validation_feed = None
+            self._training, self._validation, self.steps_per_execution = outer
 
     def evaluate(
         self,
@@ -236,17 +287,20 @@ class UnsupervisedModel(keras.Model):
             ValueError: If labels are given.
             DataError: If the data do not fit the model.
         """
-        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked its validation data
+        if kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked its validation data
+            run = self._validation
+        else:
             x = self._prepare("x", x, y, sample_weight, steps)
             feed = self._feed_of(x, batch_size or 32, steps, False)
-        else:
-            feed = self._validation_feed
-        outer = self._test_feed
+            run = self._run_of(feed, 1 / automatic.TESTS_PER_STEP, None)
+        outer = self._testing, self.steps_per_execution
         try:
-            self._test_feed = feed
-            if feed is not None:
-                feed.restart()
-                x, batch_size = feed.stand_in(), None
+            self._testing = run
+            if run is not None:
+                run.feed.restart()
+                self.steps_per_execution = run.steps
+                if isinstance(run.feed, Feed):
+                    x, batch_size = run.feed.stand_in(), None
             return super().evaluate(
                 x=x,
                 batch_size=batch_size,
@@ -257,7 +311,7 @@ class UnsupervisedModel(keras.Model):
                 **kwargs,
             )
         finally:
-            self._test_feed = outer
+            self._testing, self.steps_per_execution = outer
 
     def predict(
         self,
@@ -269,6 +323,14 @@ class UnsupervisedModel(keras.Model):
     ) -> Any:
         """Returns the reconstructions of data, as `keras.Model.predict`; they are never random.
 
+        Args:
+            x: Array, dictionary of arrays, dataset or generator.
+            batch_size: Rows of arrays at a time; by default as many as make a few megabytes, for
+                no row depends on another.
+            verbose: As in Keras, as are the other arguments.
+            steps: Batches, or None for all.
+            callbacks: Keras callbacks.
+
         Raises:
             DataError: If the data do not fit the model.
         """
@@ -276,9 +338,17 @@ class UnsupervisedModel(keras.Model):
             _, x = peek("x", x)
         elif isinstance(x, Mapping | list) or hasattr(x, "shape"):
             x = self._prepare("x", x, None, None, steps)
-        return super().predict(
-            x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
-        )
+            if batch_size is None and steps is None:
+                batch_size = int(np.clip(2**20 // np.prod(self.event_shape), 32, 1024))
+        outer = self.steps_per_execution
+        try:
+            # Keras unrolls the steps of a prediction, and traces them again for a shorter rest.
+            self.steps_per_execution = 1
+            return super().predict(
+                x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
+            )
+        finally:
+            self.steps_per_execution = outer
 
     def _prepare(self, name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) -> Any:
         """Checks data and builds the model from them; returns them with their weights inside."""
@@ -308,10 +378,9 @@ class UnsupervisedModel(keras.Model):
         if self.train_function is None or force:
             super().make_train_function(force)
             # A subclass that overrides `train_step` alone has no unguarded form of it.
-            same = _owner(self, "train_step") is _owner(self, "bare_train_step")
-            bare = self.bare_train_step if same else None
+            bare = self.bare_train_step if self._has_own_step() else None
             blocks = block_function(self, self.train_step, bare)
-            self.train_function = _either(self.train_function, blocks, lambda: self._feed)
+            self.train_function = self._either(self.train_function, blocks, lambda: self._training)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
@@ -319,17 +388,68 @@ class UnsupervisedModel(keras.Model):
         if self.test_function is None or force:
             super().make_test_function(force)
             blocks = block_function(self, self.test_step)
-            self.test_function = _either(self.test_function, blocks, lambda: self._test_feed)
+            self.test_function = self._either(self.test_function, blocks, lambda: self._testing)
         return self.test_function
 
-    def _feed_of(self, x: Any, size: int, steps: int | None, shuffle: bool) -> Feed | None:
-        """Returns a feed for arrays that may lie on the device, None for all else."""
-        if self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1:
+    def _has_own_step(self) -> bool:
+        """Whether the train step is the one whose unguarded form is known."""
+        return _owner(self, "train_step") is _owner(self, "bare_train_step")
+
+    def _either(self, streamed: Callable, blocks: Callable, run: Callable) -> Callable:
+        """Returns a train or test function: of Keras under a strategy or in Python, else ours.
+
+        `train_on_batch`, which a callback may call within `fit`, gives a generator of its own
+        batch.
+        """
+        batches = Stream()  # of `train_on_batch`
+
+        def function(iterator: Any) -> Any:
+            if not self._runs_blocks():
+                return streamed(iterator)
+            running = run()
+            if running is None or isinstance(iterator, GeneratorType):
+                running = Run(batches, 1, bool(self.jit_compile))
+            feed, steps, with_xla = running
+            return blocks(feed.blocks(steps, iterator), steps, with_xla)
+
+        return function
+
+    def _runs_blocks(self) -> bool:
+        return not self.run_eagerly and self.distribute_strategy.num_replicas_in_sync == 1
+
+    def _feed_of(self, x: Any, size: int, steps: int | None, shuffle: bool) -> Any:
+        """Returns a feed of data that have been checked, None where Keras reads them."""
+        if not self._runs_blocks():
             return None
-        if not can_be_resident(x):
-            return None
+        if not are_arrays(x):
+            return Stream(x, steps)
         seed = self.seed if shuffle else None
         return Feed(x, size, steps, seed, lambda: int(self.batches_seen.numpy()))
+
+    def _run_of(
+        self, feed: Any, passes: float, callbacks: Any, like: Run | None = None
+    ) -> Run | None:
+        """Returns how a feed is run.
+
+        Args:
+            feed: The feed, or None.
+            passes: Over the feed, in passes of training.
+            callbacks: Those of `fit`.
+            like: A run whose number of steps in a program is to be taken.
+        """
+        if feed is None:
+            return None
+        number = feed.steps or feed.num_batches
+        steps, jit_compile = self._asked_steps, self._asked_xla
+        if like is not None:
+            steps = like.steps
+        elif steps == "auto":
+            # The logs of a user's own step are those of its last batch.
+            steps = automatic.steps(self, feed.batch_size, number, callbacks)
+            steps = steps if self._has_own_step() else 1
+        if jit_compile == "auto":
+            jit_compile = automatic.with_xla(self, None if number is None else number * passes)
+        return Run(feed, steps, jit_compile)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras builds from a batch that it makes of the replicas' parts. That fails where they
@@ -362,21 +482,6 @@ class UnsupervisedModel(keras.Model):
 def _owner(model: keras.Model, method: str) -> type | None:
     """Returns the class that a model has a method from, None if it has none."""
     return next((cls for cls in type(model).__mro__ if method in vars(cls)), None)
-
-
-def _either(streamed: Callable, blocks: Callable, feed: Callable) -> Callable:
-    """Returns a train or test function that reads the running feed, or Keras' iterator.
-
-    `train_on_batch`, which a callback may call within `fit`, gives a generator of its own batch.
-    """
-
-    def function(iterator: Any) -> Any:
-        running = feed()
-        if running is None or isinstance(iterator, GeneratorType):
-            return streamed(iterator)
-        return blocks(running)
-
-    return function
 
 
 def _rows_of(array: Any) -> tuple[int | None, ...] | None:
