@@ -21,8 +21,9 @@ class ExampleMean(keras.metrics.Metric):
 
     def __init__(self, name: str, **kwargs: Any):
         super().__init__(name=name, dtype="float64")
-        self.total = self.add_variable((), initializer="zeros", name="total")
-        self.weight = self.add_variable((), initializer="zeros", name="weight")
+        # Keras makes float32 variables of a float64 metric unless told otherwise.
+        self.total = self.add_variable((), "zeros", self.dtype, name="total")
+        self.weight = self.add_variable((), "zeros", self.dtype, name="weight")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Adds values [B], weighted by `sample_weight` [B] if given."""
@@ -43,7 +44,7 @@ class BatchCounter(keras.metrics.Metric):
 
     def __init__(self, name: str = "batches", **kwargs: Any):
         super().__init__(name=name, dtype="float64")
-        self.count = self.add_variable((), initializer="zeros", name="count")
+        self.count = self.add_variable((), "zeros", self.dtype, name="count")
 
     def update_state(self, *_: Any) -> None:
         self.count.assign_add(1.0)

@@ -11,10 +11,8 @@ from tfvae.models import guard
 from tfvae.models.feed import Block
 
 
-def block_function(
-    model: keras.Model, step: Callable, bare_step: Callable | None = None
-) -> Callable[[Iterable[Block], int, bool], Any]:
-    """Returns a function that runs blocks, so many steps a program, by XLA or not, and gives logs.
+class Blocks:
+    """Runs blocks of batches, several steps as one program, and returns the last logs.
 
     A guard in every step costs a tenth of its time. Several steps are therefore run without one
     where a faulty update leaves its mark, the state is looked at once, and on a mark it is put back
@@ -28,45 +26,54 @@ def block_function(
         step: Takes a batch and changes the model's state; it guards its own update, if it makes
             one.
         bare_step: The same without the guard, or None where there is nothing to guard.
+
+    Attributes:
+        program: The XLA program of several steps: a function of (source, rows [K, B], number of
+            steps).
     """
-    trusting = bare_step is not None and guard.keeps_non_finite(model.optimizer)
-    inner = bare_step if trusting else step
 
-    def one(source: Any, rows: tf.Tensor) -> Any:
-        return step(gather(source, rows))
+    def __init__(self, model: keras.Model, step: Callable, bare_step: Callable | None = None):
+        self._model, self._step, self._bare_step = model, step, bare_step
+        self._is_trusting = bare_step is not None and guard.keeps_non_finite(model.optimizer)
+        self.program = tf.function(self._many, jit_compile=True, autograph=False)
+        self._many_of = {True: self.program, False: _AnyLength(self._many)}
+        one = tf.function(self._one, jit_compile=True, autograph=False)
+        self._one_of = {True: one, False: _AnyLength(self._one)}
 
-    def many(source: Any, rows: tf.Tensor, number: tf.Tensor) -> Any:
-        state = state_of(model) if trusting else []
-        before = [tf.identity(v) for v in state]
-
-        def body(i: tf.Tensor) -> tf.Tensor:
-            inner(gather(source, rows[i]))
-            return i + 1
-
-        # The number of steps is data: an epoch's last block needs no other program.
-        tf.while_loop(lambda i: i < number, body, [tf.constant(0)], parallel_iterations=1)
-        ok = guard.still_finite(before, [tf.identity(v) for v in state]) if trusting else True
-        for variable, value in zip(state, before, strict=True):
-            variable.assign(tf.where(ok, tf.identity(variable), value))
-        return model.get_metrics_result(), ok
-
-    one_of = {True: tf.function(one, jit_compile=True, autograph=False), False: _AnyLength(one)}
-    many_of = {True: tf.function(many, jit_compile=True, autograph=False), False: _AnyLength(many)}
-
-    def run(blocks: Iterable[Block], size: int, with_xla: bool) -> Any:
+    def __call__(self, blocks: Iterable[Block], size: int, with_xla: bool) -> Any:
+        """Runs blocks, `size` steps a program; whole ones by XLA if wanted."""
         logs = None
         for source, rows, is_whole in blocks:
             compiled, ok = with_xla and is_whole, size > 1
             if ok:
                 padded = np.pad(rows, ((0, size - len(rows)), (0, 0)), mode="edge")
                 number = tf.constant(len(rows))
-                logs, ok = many_of[compiled](source, tf.constant(padded), number)
+                logs, ok = self._many_of[compiled](source, tf.constant(padded), number)
             if not ok:
                 for batch in rows:
-                    logs = one_of[compiled](source, tf.constant(batch))
+                    logs = self._one_of[compiled](source, tf.constant(batch))
         return logs
 
-    return run
+    def _one(self, source: Any, rows: tf.Tensor) -> Any:
+        return self._step(gather(source, rows))
+
+    def _many(self, source: Any, rows: tf.Tensor, number: tf.Tensor) -> Any:
+        step = self._bare_step if self._is_trusting else self._step
+        state = state_of(self._model) if self._is_trusting else []
+        before = [tf.identity(v) for v in state]
+
+        def body(i: tf.Tensor) -> tf.Tensor:
+            step(gather(source, rows[i]))
+            return i + 1
+
+        # The number of steps is data: an epoch's last block needs no other program.
+        tf.while_loop(lambda i: i < number, body, [tf.constant(0)], parallel_iterations=1)
+        ok = True
+        if state:
+            ok = guard.still_finite(before, [tf.identity(v) for v in state])
+        for variable, value in zip(state, before, strict=True):
+            variable.assign(tf.where(ok, tf.identity(variable), value))
+        return self._model.get_metrics_result(), ok
 
 
 class _AnyLength:

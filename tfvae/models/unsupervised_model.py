@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfvae import checks
 from tfvae.models import automatic
 from tfvae.models.data import peek, prepare
-from tfvae.models.execution import block_function
+from tfvae.models.execution import Blocks
 from tfvae.models.feed import Feed, Stream, are_arrays, split_rows
 from tfvae.models.inputs import split_batch
 from tfvae.models.saving import check_reloads, checked_path, written_whole
@@ -379,7 +379,7 @@ class UnsupervisedModel(keras.Model):
             super().make_train_function(force)
             # A subclass that overrides `train_step` alone has no unguarded form of it.
             bare = self.bare_train_step if self._has_own_step() else None
-            blocks = block_function(self, self.train_step, bare)
+            blocks = Blocks(self, self.train_step, bare)
             self.train_function = self._either(self.train_function, blocks, lambda: self._training)
         return self.train_function
 
@@ -387,7 +387,7 @@ class UnsupervisedModel(keras.Model):
         """Makes the function that `evaluate` calls, as `keras.Model.make_test_function`."""
         if self.test_function is None or force:
             super().make_test_function(force)
-            blocks = block_function(self, self.test_step)
+            blocks = Blocks(self, self.test_step)
             self.test_function = self._either(self.test_function, blocks, lambda: self._testing)
         return self.test_function
 

@@ -2,6 +2,7 @@
 
 import keras
 from keras import ops
+from worker import FILTERS, LATENT_SIZE, UNITS
 
 
 class Sampling(keras.layers.Layer):
@@ -18,18 +19,38 @@ class Sampling(keras.layers.Layer):
 
 
 class PlainVAE(keras.Model):
-    """784-units-latent-units-784 with Bernoulli pixels."""
+    """One of the three networks, with Bernoulli pixels."""
 
-    def __init__(self, units=400, latent_size=50):
+    def __init__(self, network):
         super().__init__()
-        x = keras.Input((784,))
-        hidden = keras.layers.Dense(units, "relu")(x)
+        latent_size = LATENT_SIZE[network]
+        x = keras.Input((28, 28, 1) if network == "conv" else (784,))
+        hidden = x
+        if network == "conv":
+            for filters in FILTERS:
+                hidden = keras.layers.Conv2D(filters, 3, 2, "same", activation="relu")(hidden)
+            hidden = keras.layers.Flatten()(hidden)
+        else:
+            for units in UNITS[network]:
+                hidden = keras.layers.Dense(units, "relu")(hidden)
         mean = keras.layers.Dense(latent_size)(hidden)
         log_var = keras.layers.Dense(latent_size)(hidden)
         self.encoder = keras.Model(x, [mean, log_var, Sampling()([mean, log_var])])
-        z = keras.Input((latent_size,))
-        hidden = keras.layers.Dense(units, "relu")(z)
-        self.decoder = keras.Model(z, keras.layers.Dense(784)(hidden))
+        z = hidden = keras.Input((latent_size,))
+        if network == "conv":
+            hidden = keras.layers.Dense(7 * 7 * FILTERS[-1], "relu")(hidden)
+            hidden = keras.layers.Reshape((7, 7, FILTERS[-1]))(hidden)
+            for filters in FILTERS[::-1]:
+                deconvolution = keras.layers.Conv2DTranspose(
+                    filters, 3, 2, "same", activation="relu"
+                )
+                hidden = deconvolution(hidden)
+            logits = keras.layers.Conv2D(1, 1)(hidden)
+        else:
+            for units in UNITS[network][::-1]:
+                hidden = keras.layers.Dense(units, "relu")(hidden)
+            logits = keras.layers.Dense(784)(hidden)
+        self.decoder = keras.Model(z, logits)
         self.trackers = [keras.metrics.Mean(n) for n in ("loss", "reconstruction_loss", "kl_loss")]
 
     @property
@@ -43,7 +64,10 @@ class PlainVAE(keras.Model):
             mean, log_var, z = self.encoder(x)
             logits = self.decoder(z)
             reconstruction = ops.mean(
-                ops.sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits), axis=1)
+                ops.sum(
+                    tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits),
+                    axis=tuple(range(1, len(x.shape))),
+                )
             )
             kl = -0.5 * (1 + log_var - ops.square(mean) - ops.exp(log_var))
             kl = ops.mean(ops.sum(kl, axis=1))
