@@ -63,8 +63,8 @@ def family_class(family: str | type) -> type:
             f"Received: family={family!r} of type {type(family).__name__}."
         )
     for found in (
+        getattr(distributions, family, None),  # ours come first: some are TFP's, mended
         getattr(tfd, family, None),
-        getattr(distributions, family, None),
         keras.saving.get_registered_object(family),
     ):
         if inspect.isclass(found) and issubclass(found, tfd.Distribution):

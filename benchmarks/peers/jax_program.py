@@ -96,9 +96,7 @@ def main():
     print(f"Device: {device.device_kind} ({device.platform})", end="")
     print("; there is no accelerator." if device.platform == "cpu" else ".")
     print("| program | batch | policy | examples/s | launches/s | share of peak ", end="")
-    print(
-        "| relative difference of the logs | largest relative difference of the state | modules, waits |"
-    )
+    print("| relative difference of logs | of state | modules, waits |")
     print("|---|---|---|---|---|---|---|---|---|")
     for folder in sys.argv[1:]:
         row = measure(pathlib.Path(folder))
