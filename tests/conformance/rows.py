@@ -98,10 +98,12 @@ def _data(event_shape, seed=0):
     return (prototypes[labels] ^ flips).astype("float32"), np.eye(3, dtype="float32")[labels]
 
 
-def _model(encoder=None, decoder=None, **arguments):
+def _model(encoder=None, decoder=None, posterior=None, **arguments):
     """A small VAE over 8 x 8 images."""
     return tfvae.VAE(
-        encoder=tfvae.Conditional(encoder or networks.mlp([12]), tfvae.Head("Normal", (3,))),
+        encoder=tfvae.Conditional(
+            encoder or networks.mlp([12]), posterior or tfvae.Head("Normal", (3,))
+        ),
         decoder=tfvae.Conditional(
             decoder or networks.mlp([12]), tfvae.Head("Bernoulli", (8, 8, 1))
         ),
@@ -151,8 +153,7 @@ MODELS = {
     "VAE(free bits)": (lambda: _model(objective=objectives.ELBO(free_bits=0.1)), IMAGES),
 }
 
-# Recipes that are `recipes.vae` but for the objective, on `IMAGES`: the laws that an objective can
-# break.
+# Models of `IMAGES` that are new in their objective alone; they are held by the laws it can break.
 TRAINED = {
     "recipes.beta_tcvae": lambda: recipes.beta_tcvae((8, 8, 1), num_examples=96, **SMALL),
     "recipes.beta_vae": lambda: recipes.beta_vae((8, 8, 1), beta=2.0, **SMALL),
@@ -169,4 +170,9 @@ TRAINED = {
     "recipes.iwae": lambda: recipes.iwae((8, 8, 1), **SMALL),
     "recipes.renyi_vae": lambda: recipes.renyi_vae((8, 8, 1), **SMALL),
     "recipes.wae_mmd": lambda: recipes.wae_mmd((8, 8, 1), weight=10.0, **SMALL),
+    "VAE(binary latents)": lambda: _model(
+        posterior=tfvae.Head("Bernoulli", (3,)),
+        prior=tfvae.Trainable("Bernoulli", (3,)),
+        objective=objectives.VIMCO(num_samples=8),
+    ),
 }

@@ -170,7 +170,10 @@ def enumerated_gradients(objective):
         estimate = tf.reduce_sum(tf.stop_gradient(chance) * objective.loss(draws, 0))
         mean_weight = tf.reduce_mean(tf.exp(draws.log_weight), axis=0)
         truth = -tf.reduce_sum(chance * tf.math.log(mean_weight))
-    first, second = ([tf.convert_to_tensor(tape.gradient(t, v)) for v in (logits, table)] for t in (estimate, truth))
+    first, second = (
+        [tf.convert_to_tensor(tape.gradient(t, v)) for v in (logits, table)]
+        for t in (estimate, truth)
+    )
     return float(estimate), float(truth), np.concatenate(first), np.concatenate(second)
 
 

@@ -11,6 +11,7 @@ from tfvae.objectives.objective import Objective
 from tfvae.serialization import serializable
 
 LARGEST = math.log(1e6)  # of the multiplier's logarithm, either way
+REACH = 10.0  # nats; an excess beyond it moves the multiplier no faster
 
 
 @serializable
@@ -22,13 +23,13 @@ class Constrained(Objective):
     below. Where no model attains the tolerance it grows to its bound, 1e6: read it in
     `objective.multiplier`.
 
-    Against the paper, a step of the multiplier's logarithm is bounded: the error is in nats, often
-    hundreds of them above the tolerance at first, and exp of that overflows.
+    Against the paper, the multiplier moves no faster for an average more than ten nats off: at
+    first the error is often hundreds of nats above the tolerance, and exp of that overflows.
 
     Args:
         tolerance: Mean error per example in nats that is good enough; the error of a continuous
             likelihood, and so its tolerance, may be negative.
-        rate: Change of the multiplier's logarithm by a step that is one nat or more off, > 0.
+        rate: Change of the multiplier's logarithm in a step, for each nat of excess, > 0.
         decay: Of the moving average, in [0, 1).
         num_samples: S, draws per example.
 
@@ -42,7 +43,7 @@ class Constrained(Objective):
     def __init__(
         self,
         tolerance: float,
-        rate: float = 0.01,
+        rate: float = 0.001,
         decay: float = 0.99,
         num_samples: int = 1,
         **kwargs: Any,
@@ -71,7 +72,7 @@ class Constrained(Objective):
         # The mass makes the first average that of the first batch, whatever the decay.
         total = self.decay * self._total + (1.0 - self.decay) * mean
         mass = self.decay * self._mass + (1.0 - self.decay)
-        moved = self._log_multiplier + self.rate * tf.clip_by_value(total / mass, -1.0, 1.0)
+        moved = self._log_multiplier + self.rate * tf.clip_by_value(total / mass, -REACH, REACH)
         self._total.assign(total)
         self._mass.assign(mass)
         self._log_multiplier.assign(tf.clip_by_value(moved, -LARGEST, LARGEST))

@@ -64,13 +64,10 @@ class MMD(Objective):
 def squared_mmd(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Returns the unbiased estimate of MMD**2 between samples [..., B, D], of shape [...]."""
     size = tf.cast(tf.shape(x)[-2], x.dtype)
-
-    def within(sample: tf.Tensor) -> tf.Tensor:
-        pairs = kernel(sample, sample)
-        total = tf.reduce_sum(pairs, axis=[-2, -1]) - tf.linalg.trace(pairs)
-        return total / tf.maximum(size * (size - 1.0), 1.0)
-
-    return within(x) + within(y) - 2.0 * tf.reduce_mean(kernel(x, y), axis=[-2, -1])
+    pairs = kernel(x, x) + kernel(y, y) - 2.0 * kernel(x, y)
+    # Without i = j, also between x and y: of one condition, they are no independent pair.
+    total = tf.reduce_sum(pairs, axis=[-2, -1]) - tf.linalg.trace(pairs)
+    return total / tf.maximum(size * (size - 1.0), 1.0)
 
 
 def kernel(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
