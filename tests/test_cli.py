@@ -275,6 +275,7 @@ REFUSED = {
         ["--latent-size", "3", "--set", "latent_size=2"], 2, "must be given once"
     ),
     "an argument of the wrong type": (["--set", "units=3"], 2, "`units`"),
+    "an argument that must be given": (["beta_tcvae"], 2, "`num_examples` must be given to beta_t"),
     "an unknown likelihood": (["--likelihood", "Bernouli"], 2, "Did you mean 'Bernoulli'"),
     "an absent file": (["--data", "absent.npy"], 3, "absent.npy"),
     "an unknown form of data": (["--data", "digit"], 3, "Did you mean 'digits'"),

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.gradients import stopped, weighted_path
-from tfvae.objectives import Objective
+from tfvae.objectives import DReG, Objective, StickingTheLanding
 
 tfd = tfp.distributions
 
@@ -38,13 +38,6 @@ class LogWeight(Objective):
         return -tf.reduce_mean(draws.log_weight, axis=0)
 
 
-class PathOnly(LogWeight):
-    """The same with the path gradient alone (Roeder et al., 2017)."""
-
-    def path_weight(self, draws):
-        return tf.ones_like(draws.log_weight)
-
-
 def largest_gradient(objective):
     """Returns the largest gradient of the encoder at the exact posterior, for one set of draws."""
     p = exact.random_parameters()
@@ -61,5 +54,6 @@ def largest_gradient(objective):
 
 
 def test_the_path_gradient_has_no_noise_at_the_exact_posterior():
-    assert largest_gradient(PathOnly()) < 1e-4
+    assert largest_gradient(StickingTheLanding()) < 1e-4
+    assert largest_gradient(DReG(num_samples=5)) < 1e-4
     assert largest_gradient(LogWeight()) > 1e-2

@@ -45,6 +45,28 @@ def finite_number(name: str, value: Any, minimum: float = -math.inf) -> float:
     return float(value)
 
 
+def positive_number(name: str, value: Any) -> float:
+    """Returns `value` as a finite `float` above 0; see `finite_number`."""
+    number = finite_number(name, value)
+    if number <= 0.0:
+        raise ValueError(f"`{name}` must be a finite number > 0. Received: {name}={value}.")
+    return number
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Returns `value` as it is.
+
+    Raises:
+        TypeError: If it is neither True nor False.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(
+            f"`{name}` must be True or False. "
+            f"Received: {name}={value!r} of type {type(value).__name__}."
+        )
+    return value
+
+
 def number_or_schedule(name: str, value: Any, minimum: float = -math.inf) -> Any:
     """Returns a finite number, or a Keras schedule as it is."""
     if callable(value) and not isinstance(value, type):

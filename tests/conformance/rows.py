@@ -50,11 +50,29 @@ STOCHASTIC = {
     "Trainable(MultivariateNormalTriL)": lambda: tfvae.Trainable("MultivariateNormalTriL", (4,)),
 }
 
+
+def critic():
+    """A small critic of codes."""
+    return keras.Sequential([networks.mlp([6]), keras.layers.Dense(1)])
+
+
 OBJECTIVES = {
     "ELBO": objectives.ELBO,
     "ELBO(beta, draws)": lambda: objectives.ELBO(beta=2.0, num_samples=3),
     "ELBO(schedule)": lambda: objectives.ELBO(beta=schedules.Linear(0.0, 1.0, steps=50)),
     "ELBO(free bits)": lambda: objectives.ELBO(free_bits=0.25),
+    "Capacity": lambda: objectives.Capacity(schedules.Linear(0.0, 5.0, steps=50), weight=10.0),
+    "Constrained": lambda: objectives.Constrained(tolerance=30.0, rate=0.1),
+    "CriticTotalCorrelation": lambda: objectives.CriticTotalCorrelation(10.0, critic(), seed=1),
+    "DIP": lambda: objectives.DIP(10.0),
+    "DIP(means)": lambda: objectives.DIP(10.0, diagonal_weight=100.0, of_means=True),
+    "DReG": lambda: objectives.DReG(num_samples=5),
+    "ImportanceWeighted": lambda: objectives.ImportanceWeighted(num_samples=5),
+    "MMD": lambda: objectives.MMD(10.0, seed=1),
+    "Renyi": lambda: objectives.Renyi(alpha=0.5, num_samples=5),
+    "StickingTheLanding": lambda: objectives.StickingTheLanding(num_samples=2),
+    "TotalCorrelation": lambda: objectives.TotalCorrelation(5.0, num_examples=96),
+    "VIMCO": lambda: objectives.VIMCO(num_samples=5),
 }
 
 SCHEDULES = {
@@ -80,10 +98,12 @@ def _data(event_shape, seed=0):
     return (prototypes[labels] ^ flips).astype("float32"), np.eye(3, dtype="float32")[labels]
 
 
-def _model(encoder=None, decoder=None, **arguments):
+def _model(encoder=None, decoder=None, posterior=None, **arguments):
     """A small VAE over 8 x 8 images."""
     return tfvae.VAE(
-        encoder=tfvae.Conditional(encoder or networks.mlp([12]), tfvae.Head("Normal", (3,))),
+        encoder=tfvae.Conditional(
+            encoder or networks.mlp([12]), posterior or tfvae.Head("Normal", (3,))
+        ),
         decoder=tfvae.Conditional(
             decoder or networks.mlp([12]), tfvae.Head("Bernoulli", (8, 8, 1))
         ),
@@ -131,4 +151,28 @@ MODELS = {
         IMAGES,
     ),
     "VAE(free bits)": (lambda: _model(objective=objectives.ELBO(free_bits=0.1)), IMAGES),
+}
+
+# Models of `IMAGES` that are new in their objective alone; they are held by the laws it can break.
+TRAINED = {
+    "recipes.beta_tcvae": lambda: recipes.beta_tcvae((8, 8, 1), num_examples=96, **SMALL),
+    "recipes.beta_vae": lambda: recipes.beta_vae((8, 8, 1), beta=2.0, **SMALL),
+    "recipes.capacity_vae": lambda: recipes.capacity_vae(
+        (8, 8, 1), capacity=4.0, steps=20, weight=10.0, **SMALL
+    ),
+    "recipes.dip_vae": lambda: recipes.dip_vae((8, 8, 1), weight=1.0, **SMALL),
+    "recipes.dreg_vae": lambda: recipes.dreg_vae((8, 8, 1), num_samples=5, **SMALL),
+    "recipes.factor_vae": lambda: recipes.factor_vae(
+        (8, 8, 1), weight=2.0, critic_units=(6,), **SMALL
+    ),
+    "recipes.geco_vae": lambda: recipes.geco_vae((8, 8, 1), tolerance=20.0, **SMALL),
+    "recipes.info_vae": lambda: recipes.info_vae((8, 8, 1), alpha=0.5, weight=10.0, **SMALL),
+    "recipes.iwae": lambda: recipes.iwae((8, 8, 1), **SMALL),
+    "recipes.renyi_vae": lambda: recipes.renyi_vae((8, 8, 1), **SMALL),
+    "recipes.wae_mmd": lambda: recipes.wae_mmd((8, 8, 1), weight=10.0, **SMALL),
+    "VAE(binary latents)": lambda: _model(
+        posterior=tfvae.Head("Bernoulli", (3,)),
+        prior=tfvae.Trainable("Bernoulli", (3,)),
+        objective=objectives.VIMCO(num_samples=8),
+    ),
 }

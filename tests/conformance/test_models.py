@@ -29,6 +29,18 @@ def test_saving_restores_it_and_training_goes_on(row, tmp_path):
     laws.saving_restores_it_and_training_goes_on(*row, tmp_path)
 
 
+@pytest.mark.parametrize("name", rows.TRAINED)
+def test_law_of_training_holds(name, tmp_path):
+    """Where the objective is all that is new; one with weights of its own is also saved."""
+    model = rows.TRAINED[name]()
+    model.compile(keras.optimizers.Adam(1e-2))
+    laws.training_lowers_the_loss(model, rows.IMAGES)
+    laws.gradients_reach_every_weight_of_the_model(model, rows.IMAGES)
+    if any(o.variables for o in model.objectives):
+        laws.evaluating_changes_nothing(model, rows.IMAGES)
+        laws.saving_restores_it_and_training_goes_on(model, rows.IMAGES, tmp_path)
+
+
 def small(decoder=None, objective=None):
     """A VAE over 8 x 8 images to be spoiled."""
     return tfvae.VAE(

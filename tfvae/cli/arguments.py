@@ -36,7 +36,8 @@ def recipe_arguments(
         settings: The others, as "name=JSON".
 
     Raises:
-        ValueError: If the recipe has no such argument, or one is given twice, or is no JSON.
+        ValueError: If the recipe has no such argument, or one is given twice, is no JSON, or is
+            missing.
 
     Example:
     >>> recipe_arguments(recipes.vae, {"latent_size": 2, "likelihood": None}, ["units=[400]"])
@@ -55,6 +56,12 @@ def recipe_arguments(
         if name in arguments:
             raise ValueError(f"`{name}` must be given once. Received: {source} {name} as well.")
         arguments[name] = value
+    for name, p in inspect.signature(recipe).parameters.items():
+        if p.kind is p.KEYWORD_ONLY and p.default is p.empty and name not in arguments:
+            raise ValueError(
+                f"`{name}` must be given to {recipe.__name__}, which has no default for it. "
+                f"Received: nothing. Fix: --set {name}=VALUE."
+            )
     return arguments
 
 

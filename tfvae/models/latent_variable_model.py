@@ -15,6 +15,7 @@ from tfvae.models import guard
 from tfvae.models.inputs import split_batch
 from tfvae.models.unsupervised_model import UnsupervisedModel
 from tfvae.objectives import ELBO, Objective
+from tfvae.objectives.together import check_together
 from tfvae.random import Noise, fresh_seed
 
 log = logging.getLogger("tfvae")
@@ -118,6 +119,8 @@ class LatentVariableModel(UnsupervisedModel):
                 draws = self(inputs, training=True)
             loss, results = self._results(draws, inputs)
             scaled = self.optimizer.scale_loss(loss)
+        for objective in self.objectives:
+            objective.update(draws, results[-1])
         return loss, tape.gradient(scaled, self.trainable_variables), results
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -258,7 +261,7 @@ class Graphs:
 
 
 def _checked_objectives(objective: Any) -> Any:
-    """Returns an objective or a list of them, of which at most one weights the path gradient."""
+    """Returns an objective or a list of them that may be added up."""
     if objective is None:
         return ELBO()
     objectives = list(objective) if isinstance(objective, list | tuple) else [objective]
@@ -273,10 +276,5 @@ def _checked_objectives(objective: Any) -> Any:
         raise ValueError(
             "`objective` must not be empty. Received: objective=[]. Fix: leave it out."
         )
-    weighting = [type(o).__name__ for o in objectives if o.path_weight is not None]
-    if len(weighting) > 1:
-        raise ValueError(
-            "`objective` must have at most one member that weights the path gradient. "
-            f"Received: {', '.join(weighting)}. Fix: train them in separate models."
-        )
+    check_together(objectives)
     return objectives if isinstance(objective, list | tuple) else objective

@@ -12,6 +12,7 @@ from tfvae.gradients import stopped, weighted_path
 from tfvae.layers.building import build_once
 from tfvae.models.inputs import check_condition_shape, check_shape, unpack
 from tfvae.models.latent_variable_model import LatentVariableModel
+from tfvae.objectives.together import check_reparameterized
 from tfvae.random import fresh_seed, seed_pair
 from tfvae.serialization import serializable
 from tfvae.stochastic import StandardNormal, StochasticLayer
@@ -109,6 +110,8 @@ class VAE(LatentVariableModel):
         build_once(self.encoder, x, condition)
         build_once(self.decoder, (None, *(self.latent_shape or (1,))), condition)
         build_once(self.prior, condition)
+        given = None if condition is None else tf.zeros((1, *condition[1:]))
+        check_reparameterized(self.objectives, self.encoder(tf.zeros((1, *x[1:])), given))
         for objective in self.objectives:
             build_once(objective, (None, *self.latent_shape))
         self._input_shape = {"x": x} if condition is None else {"x": x, "condition": condition}

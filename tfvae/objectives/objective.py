@@ -20,6 +20,8 @@ class Objective(keras.layers.Layer):
         path_weight: None, or a function from draws to [S, B] that multiplies the gradient which
             reaches the posterior through `z`; `log_posterior` is then evaluated at the posterior's
             stopped parameters.
+        shares_path: Whether other objectives of a list still get their own gradient through `z`;
+            False where `path_weight` gives anything but ones.
         needs_reparameterization: Whether the gradient must flow through `z`.
 
     Example:
@@ -31,6 +33,7 @@ class Objective(keras.layers.Layer):
 
     num_samples: int = 1
     path_weight: Callable[[Draws], tf.Tensor] | None = None
+    shares_path: bool = True
     needs_reparameterization: bool = True
 
     def __init__(self, dtype: Any = "float32", **kwargs: Any):
@@ -44,3 +47,13 @@ class Objective(keras.layers.Layer):
             step: Number of optimizer updates so far, a scalar; schedules follow it.
         """
         raise NotImplementedError
+
+    def update(self, draws: Draws, weight: tf.Tensor) -> None:
+        """Moves the objective's own state after a training batch; by default there is none.
+
+        The model puts non-trainable weights back where the batch's update is skipped.
+
+        Args:
+            draws: What `loss` was given.
+            weight: Weight of each example, [B].
+        """

@@ -1,0 +1,54 @@
+"""Which objectives go together, and with which posterior."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow_probability as tfp
+
+from tfvae.objectives.objective import Objective
+
+tfd = tfp.distributions
+
+
+def check_together(objectives: Sequence[Objective]) -> None:
+    """Refuses a list of which one objective would get a gradient that another has weighted.
+
+    Raises:
+        ValueError: If more than one weights the path gradient, or one does by other than ones and
+            another needs that gradient.
+    """
+    weighting = [o for o in objectives if o.path_weight is not None]
+    if len(weighting) > 1:
+        raise ValueError(
+            "`objective` must have at most one member that weights the path gradient. "
+            f"Received: {_names(weighting)}. Fix: train them in separate models."
+        )
+    for alone in (o for o in objectives if not o.shares_path):
+        misled = [o for o in objectives if o is not alone and o.needs_reparameterization]
+        if misled:
+            raise ValueError(
+                f"`objective` must leave {_names([alone])} alone with objectives that need no "
+                "gradient through z: theirs would be weighted too. "
+                f"Received: {_names(misled)} beside it. Fix: use `ImportanceWeighted` in its place."
+            )
+
+
+def check_reparameterized(objectives: Sequence[Objective], posterior: Any) -> None:
+    """Refuses objectives whose gradient cannot reach a posterior through its draws.
+
+    Raises:
+        ValueError: If an objective needs a reparameterised posterior and this is none.
+    """
+    unable = [o for o in objectives if o.needs_reparameterization]
+    kind = getattr(posterior, "reparameterization_type", tfd.FULLY_REPARAMETERIZED)
+    if unable and kind != tfd.FULLY_REPARAMETERIZED:
+        raise ValueError(
+            "`objective` must need no gradient through z, for the posterior "
+            f"{posterior.name.rstrip('_')} is not reparameterised and gives none. "
+            f"Received: {_names(unable)}. "
+            "Fix: use `objectives.VIMCO`, alone or with `DIP`, or a relaxed posterior."
+        )
+
+
+def _names(objectives: Sequence[Objective]) -> str:
+    return ", ".join(type(o).__name__ for o in objectives)
