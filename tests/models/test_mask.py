@@ -312,6 +312,7 @@ def test_a_likelihood_that_cannot_take_it_says_so_before_training(likelihood, mo
         (lambda: recipes.table_vae((1,), families={}, classes={0: 1}), "an integer >= 2"),
         (lambda: recipes.table_vae((1,), families={"Norml": [0]}), "Did you mean 'Normal'"),
         (lambda: recipes.table_vae((1,), families={}), "`heads` must be a list"),
+        (lambda: recipes.table_vae((1,), families={}, classes={"a": 3}), "must be an integer >= 0"),
         (lambda: recipes.sigma_vae((4,), latent_size=0), "`latent_size` must be"),
     ],
 )

@@ -37,6 +37,8 @@ class BagOfWords(tfd.Distribution):
         parameters = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         with tf.name_scope(name) as name:
             self.logits = tf.convert_to_tensor(logits, dtype_hint=tf.float32)
+            if self.logits.shape.rank == 0:
+                raise ValueError("`logits` must have an axis of words.")
             self.total_count = tf.convert_to_tensor(total_count, self.logits.dtype)
             super().__init__(
                 dtype=self.logits.dtype,

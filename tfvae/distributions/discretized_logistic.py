@@ -26,8 +26,11 @@ class DiscretizedLogistic(ScalarDistribution):
         allow_nan_stats: As in TFP.
         name: Name of the distribution.
 
-    Example: images of integers from 0 to 255.
-    >>> tfvae.Head("DiscretizedLogistic", (32, 32, 3))
+    Example: images of integers from 0 to 255, which the encoder had better see as -1 to 1.
+    >>> encoder = keras.Sequential(
+    ...     [keras.layers.Rescaling(1 / 127.5, offset=-1.0), *networks.mlp([512]).layers]
+    ... )
+    >>> decoder = Conditional(networks.mlp([512]), Head("DiscretizedLogistic", (32, 32, 3)))
     """
 
     def __init__(
@@ -64,6 +67,16 @@ class DiscretizedLogistic(ScalarDistribution):
             return probability_above(level, self.loc, self.scale, self.low, self.high)
 
         return mean_of_levels(above, self.low, self.high, self.batch_shape_tensor())
+
+    def _parameter_control_dependencies(self, is_init: bool) -> list[Any]:
+        return super()._parameter_control_dependencies(is_init) + order_of_levels(self, is_init)
+
+
+def order_of_levels(d: Any, is_init: bool) -> list[Any]:
+    """Returns the assertion that `low` is below `high`, if arguments are to be checked."""
+    if not (is_init and d.validate_args):
+        return []
+    return [tf.debugging.assert_less(d.low, d.high, message="Argument `low` must be below `high`.")]
 
 
 def level_properties() -> dict[str, Any]:

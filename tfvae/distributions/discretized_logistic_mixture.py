@@ -11,6 +11,7 @@ from tfvae.distributions.discretized_logistic import (
     level_properties,
     log_mass,
     mean_of_levels,
+    order_of_levels,
     probability_above,
 )
 from tfvae.distributions.scalar import ScalarDistribution
@@ -99,3 +100,6 @@ class DiscretizedLogisticMixture(ScalarDistribution):
             return tf.reduce_sum(weights * masses, axis=-1)
 
         return mean_of_levels(above, self.low, self.high, self.batch_shape_tensor())
+
+    def _parameter_control_dependencies(self, is_init: bool) -> list[Any]:
+        return super()._parameter_control_dependencies(is_init) + order_of_levels(self, is_init)

@@ -22,6 +22,11 @@ from tfvae.stochastic import StandardNormal, StochasticLayer
 class VAE(LatentVariableModel):
     """Any posterior, likelihood, prior and objective.
 
+    Inputs are an array of examples, or a dictionary with `x` and any of `condition` [B, C], `mask`
+    (1 where x is observed; what is missing may be NaN, and counts for nothing), `exposure` [B]
+    (multiplies the mean of counts; 1 where it is left out) and `sample_weight` [B]. A model that
+    was built with a condition or a mask needs one ever after.
+
     Args:
         encoder: x -> q(z | x), a stochastic layer such as `Conditional(network, Head("Normal",
             (32,)))`.

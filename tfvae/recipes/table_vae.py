@@ -46,7 +46,7 @@ def table_vae(
     checks.positive_integer("latent_size", latent_size)
     blocks = [(family, list(c), {}) for family, c in checks.mapping("families", families).items()]
     blocks += [
-        ("Categorical", [column], {"num_classes": number})
+        ("Categorical", [_column(column)], {"num_classes": number})
         for column, number in checks.mapping("classes", classes).items()
     ]
     with seeded_initializers(checks.seed(seed)):
@@ -72,3 +72,8 @@ def _head(family: str, number: int, size: dict[str, int]) -> Head:
     """Returns the head of a block; each real column has one scale, whatever z."""
     shared = {"scale": (number,)} if family == "Normal" else {}
     return Head(family, (number,), fixed=size, shared=shared)
+
+
+def _column(key: Any) -> Any:
+    """Returns a column number; in JSON, which the command line reads, keys are strings."""
+    return int(key) if isinstance(key, str) and key.isdecimal() else key
