@@ -123,13 +123,30 @@ EXPOSED = {
 }
 
 
-@pytest.mark.parametrize("name", EXPOSED)
-def test_exposure_multiplies_the_mean(name):
-    d = tfd.Independent(EXPOSED[name](), 1)
-    exposed = with_exposure(d, tf.constant([1.0, 2.0, 50.0]))
+def exposure_multiplies_the_mean(expose, d):
+    exposed = expose(tfd.Independent(d, 1), tf.constant([1.0, 2.0, 50.0]))
     expected = np.array([[1.0], [2.0], [50.0]]) * d.mean()
     np.testing.assert_allclose(exposed.mean(), expected, rtol=1e-5)
-    np.testing.assert_allclose(exposed.log_prob([1.0, 2.0])[0], d.log_prob([1.0, 2.0])[0], 1e-5)
+    unit = tfd.Independent(d, 1).log_prob([1.0, 2.0])[0]
+    np.testing.assert_allclose(exposed.log_prob([1.0, 2.0])[0], unit, rtol=1e-5)
+
+
+def added_to_the_log_rate(d, exposure):
+    """Mutant: the exposure in place of its logarithm."""
+    return with_exposure(d, tf.exp(exposure))
+
+
+def of_other_rows(d, exposure):
+    """Mutant: the exposures meet the wrong rows."""
+    return with_exposure(d, exposure[::-1])
+
+
+@pytest.mark.parametrize("name", EXPOSED)
+def test_exposure_multiplies_the_mean(name):
+    exposure_multiplies_the_mean(with_exposure, EXPOSED[name]())
+    for mutant in (added_to_the_log_rate, of_other_rows):
+        with pytest.raises(AssertionError):
+            exposure_multiplies_the_mean(mutant, EXPOSED[name]())
 
 
 def test_exposure_leaves_dispersion_and_inflation_alone():
