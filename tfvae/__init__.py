@@ -16,13 +16,23 @@ from tfvae import (
 )
 from tfvae.errors import ArtifactError, DataError, NumericalError, ResumeMismatch
 from tfvae.models import VAE, LatentVariableModel
-from tfvae.stochastic import Conditional, Head, StandardNormal, StochasticLayer, Trainable
+from tfvae.stochastic import (
+    CalibratedNormal,
+    Columns,
+    Conditional,
+    Head,
+    StandardNormal,
+    StochasticLayer,
+    Trainable,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "VAE",
     "ArtifactError",
+    "CalibratedNormal",
+    "Columns",
     "Conditional",
     "DataError",
     "Head",

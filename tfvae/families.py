@@ -23,6 +23,7 @@ SCALE_FLOOR = 1e-3  # below it a density of data that repeat is unbounded, and s
 POSITIVE_FLOOR = 1e-6
 CEILING = 1e6
 LOG_RATE_BOUND = 15.0  # exp(15) = 3.3e6 events
+DEGREES_FLOOR = 2.01  # at 2 and below a StudentT has no variance, and soon no mean
 
 
 class Parameter(NamedTuple):
@@ -69,7 +70,7 @@ def family_class(family: str | type) -> type:
     ):
         if inspect.isclass(found) and issubclass(found, tfd.Distribution):
             return found
-    known = [n for n in dir(tfd) if inspect.isclass(getattr(tfd, n))]
+    known = [n for n in dir(tfd) + dir(distributions) if n[0].isupper()]
     raise ValueError(
         f"`family` must be the name of a distribution in `tfp.distributions`. Received: "
         f"family={family!r}.{did_you_mean(family, known)}"
@@ -109,7 +110,8 @@ class Family:
     Args:
         name: Name of the family; see `family_class`.
         event_shape: Shape of one event; scalar families are repeated over it.
-        fixed: Values of the constant parameters, by name; each broadcasts over the event.
+        fixed: Values of the constant parameters, by name; each broadcasts over the event. Here too
+            is the size that some families need, {"num_classes": 5} or {"num_components": 5}.
 
     Raises:
         ValueError: If the family, a constant or the event shape does not fit.
@@ -127,8 +129,11 @@ class Family:
     ):
         self.name, self.event_shape = name, checks.shape("event_shape", event_shape)
         self._class = family_class(name)
-        properties = self._properties()
+        dtype = inspect.signature(self._class.__init__).parameters.get("dtype")
+        self._is_integer = dtype is not None and dtype.default == tf.int32  # unless told otherwise
         constants = dict(fixed or {})
+        size = self._size(constants)
+        properties = self._properties(size)
         for key in constants:
             if key not in properties:
                 raise ValueError(
@@ -163,13 +168,34 @@ class Family:
         return tuple(p.constrain.forward_event_shape(tf.TensorShape(lead + p.unconstrained_shape)))
 
     def _independent(self, parameters: Mapping[str, Any], validate_args: bool = False) -> Any:
-        d = self._class(**parameters, **self.fixed, validate_args=validate_args)
+        options = {"dtype": tf.float32} if self._is_integer else {}
+        d = self._class(**parameters, **self.fixed, **options, validate_args=validate_args)
         rest = len(self.event_shape) - len(d.event_shape)
         return tfd.Independent(d, rest) if rest else d
 
-    def _properties(self) -> dict[str, Any]:
+    def _size(self, constants: dict[str, Any]) -> int | None:
+        """Takes the size out of the constants, if there is one and the family wants it."""
+        key = self._size_name
+        if key in constants and self._wants_size():
+            return checks.integer(f"fixed[{key!r}]", constants.pop(key), 2)
+        return None
+
+    @property
+    def _size_name(self) -> str:
+        return getattr(self._class, "size_name", "num_classes")
+
+    def _wants_size(self) -> bool:
+        """Whether a free parameter has an axis whose length the event's shape does not give."""
+        return any(
+            _shape_of(p, self.event_shape) is None
+            and _shape_of(self._properties(2)[key], self.event_shape) is not None
+            for key, p in self._properties(None).items()
+            if p.is_tensor and p.is_preferred is True
+        )
+
+    def _properties(self, size: int | None) -> dict[str, Any]:
         try:
-            return dict(self._class.parameter_properties(dtype=tf.float32))
+            return dict(self._class.parameter_properties(dtype=tf.float32, num_classes=size))
         except NotImplementedError:
             raise ValueError(
                 f"`family` must declare its parameters (`parameter_properties`), which {self.name} "
@@ -179,10 +205,11 @@ class Family:
             ) from None
 
     def _free_parameter(self, key: str, p: Any) -> Parameter:
-        hint = f"Fix: give it as a constant, fixed={{{key!r}: ...}}."
+        missing = self._size_name if self._wants_size() else key
+        hint = f"Fix: give it as a constant, fixed={{{missing!r}: ...}}."
         try:
-            constrain = _smooth(key, p.default_constraining_bijector_fn())
             shape = tf.TensorShape(p.shape_fn(tf.TensorShape(self.event_shape)))
+            constrain = _smooth(key, p.default_constraining_bijector_fn())
             unconstrained = constrain.inverse_event_shape(shape)
             return Parameter(constrain, tuple(int(d) for d in unconstrained), p.event_ndims)
         except (NotImplementedError, TypeError, ValueError, IndexError):
@@ -231,9 +258,19 @@ class Family:
                 )
 
 
+def _shape_of(p: Any, event_shape: tuple[int, ...]) -> tf.TensorShape | None:
+    """Returns a parameter's shape for an event shape, None if that does not give it."""
+    try:
+        shape = tf.TensorShape(p.shape_fn(tf.TensorShape(event_shape)))
+    except (NotImplementedError, TypeError, ValueError, IndexError):
+        return None
+    return shape if shape.is_fully_defined() else None
+
+
 def _smooth(key: str, bijector: Any) -> Any:
     """Puts bounded maps in place of TFP's defaults, some of which reach 0 or infinity."""
     floor = SCALE_FLOOR if "scale" in key else POSITIVE_FLOOR
+    floor = DEGREES_FLOOR if key == "df" else floor
     if isinstance(bijector, tfb.Softplus):
         return positive(floor)
     if isinstance(bijector, tfb.FillScaleTriL):

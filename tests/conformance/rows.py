@@ -8,14 +8,18 @@ from tfvae import networks, objectives, recipes, schedules
 
 # Families of a `Head`: name -> (event shape, fixed parameters).
 FAMILIES = {
+    "BagOfWords": ((4,), {"total_count": 10.0}),
     "Bernoulli": ((4,), None),
     "Beta": ((4,), None),
     "BetaBinomial": ((4,), {"total_count": 10.0}),
     "Binomial": ((4,), {"total_count": 16.0}),
+    "Categorical": ((4,), {"num_classes": 3}),
     "Cauchy": ((4,), None),
     "ContinuousBernoulli": ((4,), None),
     "Dirichlet": ((4,), None),
     "DirichletMultinomial": ((4,), {"total_count": 10.0}),
+    "DiscretizedLogistic": ((4,), None),
+    "DiscretizedLogisticMixture": ((2, 2), {"num_components": 3}),
     "Exponential": ((4,), None),
     "Gamma": ((4,), None),
     "Laplace": ((4,), None),
@@ -26,13 +30,15 @@ FAMILIES = {
     "MultivariateNormalDiag": ((4,), None),
     "MultivariateNormalTriL": ((4,), None),
     "NegativeBinomial": ((4,), None),
+    "NegativeBinomialByMean": ((4,), None),
     "Normal": ((2, 3), None),
     "OneHotCategorical": ((4,), None),
     "Poisson": ((4,), None),
     "RelaxedBernoulli": ((4,), {"temperature": 0.5}),
-    "StudentT": ((4,), {"df": 4.0}),
+    "StudentT": ((4,), None),
     "VonMises": ((4,), None),
     "ZeroInflatedNegativeBinomial": ((4,), None),
+    "ZeroInflatedNegativeBinomialByMean": ((4,), None),
 }
 
 # Stochastic layers that take a tensor [B, 5], or nothing.
@@ -42,6 +48,10 @@ STOCHASTIC = {
         for family, (event, fixed) in FAMILIES.items()
     },
     "Head(shared)": lambda: tfvae.Head("Normal", (4,), shared={"scale": ()}),
+    "CalibratedNormal": lambda: tfvae.CalibratedNormal((2, 3)),
+    "Columns": lambda: tfvae.Columns(
+        [tfvae.Head("Normal", (2,)), tfvae.Head("Poisson", (2,))], [[3, 0], [1, 2]]
+    ),
     "Conditional": lambda: tfvae.Conditional(networks.mlp([6]), tfvae.Head("Normal", (4,))),
     "StandardNormal": lambda: tfvae.StandardNormal((2, 3)),
     "Trainable(Normal)": lambda: tfvae.Trainable(
@@ -98,6 +108,15 @@ def _data(event_shape, seed=0):
     return (prototypes[labels] ^ flips).astype("float32"), np.eye(3, dtype="float32")[labels]
 
 
+def _table(seed=0):
+    """Rows of two real numbers, a count, one of three classes, and a mask, for two groups."""
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, 2, 96)
+    real = rng.normal(3.0 * group[:, None] - 1.0, 0.5, (96, 2))
+    x = np.stack([real[:, 0], rng.poisson(2 + 8 * group), 2 * group, real[:, 1]], axis=1)
+    return {"x": x.astype("float32"), "mask": (rng.random((96, 4)) < 0.8).astype("float32")}
+
+
 def _model(encoder=None, decoder=None, posterior=None, **arguments):
     """A small VAE over 8 x 8 images."""
     return tfvae.VAE(
@@ -125,6 +144,13 @@ MODELS = {
     "recipes.conditional_vae": (
         lambda: recipes.conditional_vae((8, 8, 1), **SMALL),
         {"x": IMAGES, "condition": LABELS},
+    ),
+    "recipes.sigma_vae": (lambda: recipes.sigma_vae((8, 8, 1), **SMALL), IMAGES),
+    "recipes.table_vae": (
+        lambda: recipes.table_vae(
+            (4,), families={"Normal": [0, 3], "Poisson": [1]}, classes={2: 3}, **SMALL
+        ),
+        _table(),
     ),
     "VAE(convolutional)": (
         lambda: _model(

@@ -1,5 +1,6 @@
 """The evidence log p(x) by importance sampling (Burda et al., 2015, arXiv:1509.00519)."""
 
+import logging
 import math
 from typing import Any, NamedTuple
 
@@ -9,6 +10,10 @@ import tensorflow as tf
 from tfvae import checks
 from tfvae.evaluation.bound import chunks
 from tfvae.evaluation.rows import Batch, over_rows
+
+log = logging.getLogger("tfvae")
+
+TOO_FEW = 10  # effective draws
 
 
 class Evidence(NamedTuple):
@@ -29,7 +34,8 @@ class Evidence(NamedTuple):
 def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0) -> Evidence:
     """Returns log (1/S) sum_s p(x, z_s) / q(z_s | x) of each row, with its error.
 
-    Memory does not grow with `num_samples`: draws are taken in chunks.
+    Memory does not grow with `num_samples`: draws are taken in chunks. Rows whose effective sample
+    size is below 10 are reported in a warning of the log "tfvae".
 
     Args:
         model: A `LatentVariableModel`.
@@ -72,7 +78,24 @@ def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0
             1.0 / inverse_size,
         )
 
-    return over_rows(model, ("evidence", num_samples, seed), evidence, inputs, batch_size)
+    estimates = over_rows(model, ("evidence", num_samples, seed), evidence, inputs, batch_size)
+    _warn_of_few(estimates.effective_sample_size, num_samples)
+    return estimates
+
+
+def _warn_of_few(effective_sample_size: np.ndarray, num_samples: int) -> None:
+    """Says how many rows rest on a handful of draws, unless few draws were asked for."""
+    few = int(np.sum(~(effective_sample_size >= TOO_FEW)))
+    if few and num_samples > TOO_FEW:
+        log.warning(
+            "The evidence of %d of %d rows rests on an effective sample size below %d: it is too "
+            "low, and its standard error too small. Take more than num_samples=%d, or train the "
+            "posterior longer.",
+            few,
+            len(effective_sample_size),
+            TOO_FEW,
+            num_samples,
+        )
 
 
 def _add(state: tuple, log_weight: tf.Tensor) -> tuple:

@@ -16,6 +16,7 @@ from tfvae.models.inputs import (
     refuse_labels,
     split_batch,
 )
+from tfvae.models.observation import check_observation
 
 
 def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) -> tuple[Any, Any]:
@@ -81,6 +82,7 @@ def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) ->
         _refuse_empty(name)
     if "condition" in arrays:
         check_condition_shape(arrays["condition"].shape)
+    check_observation(arrays)
     if "sample_weight" in arrays:
         _check_weights(np.asarray(arrays["sample_weight"]))
     return arrays, arrays

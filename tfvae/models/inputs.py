@@ -7,8 +7,9 @@ import keras
 import tensorflow as tf
 
 from tfvae.errors import DataError, did_you_mean
+from tfvae.models.observation import check_observation
 
-KEYS = ("x", "condition", "sample_weight")
+KEYS = ("x", "condition", "mask", "exposure", "sample_weight")
 
 
 class Inputs(NamedTuple):
@@ -17,12 +18,25 @@ class Inputs(NamedTuple):
     Attributes:
         x: Examples, float32 [B, *event_shape].
         condition: What posterior, prior and likelihood depend on, float32 [B, C], or None.
+        mask: 1 where x is observed, 0 where it is missing, float32, of the shape of x, or None
+            where all is observed. Missing entries of x may hold anything.
+        exposure: Factor of the mean of counts, float32 [B], or None for 1.
         sample_weight: Weight of each example, float32 [B], or None.
     """
 
     x: tf.Tensor
     condition: tf.Tensor | None = None
+    mask: tf.Tensor | None = None
+    exposure: tf.Tensor | None = None
     sample_weight: tf.Tensor | None = None
+
+    @property
+    def seen(self) -> tf.Tensor:
+        """What an encoder sees: x or, if some of it is missing, zeros there and the mask beside."""
+        if self.mask is None:
+            return self.x
+        zeroed = tf.where(tf.cast(self.mask, tf.bool), self.x, tf.zeros_like(self.x))
+        return tf.concat([zeroed, self.mask], axis=-1)
 
 
 def refuse_labels(x: Any, y: Any) -> None:
@@ -86,6 +100,7 @@ def unpack(inputs: Any, event_shape: tuple[int, ...] | None = None) -> Inputs:
         check_shape(batch.x.shape, event_shape)
         # A dataset may not know its shapes (`from_generator` without a signature).
         batch = batch._replace(x=tf.ensure_shape(batch.x, (None, *event_shape)))
+    check_observation(batch._asdict())
     if batch.condition is not None:
         check_condition_shape(batch.condition.shape)
         if not batch.condition.shape[:1].is_compatible_with(batch.x.shape[:1]):

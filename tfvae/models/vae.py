@@ -6,12 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import checks
-from tfvae.distributions import exact_kl
+from tfvae.distributions import exact_kl, observed_log_prob, with_exposure
 from tfvae.draws import Draws
 from tfvae.gradients import stopped, weighted_path
 from tfvae.layers.building import build_once
-from tfvae.models.inputs import check_condition_shape, check_shape, unpack
+from tfvae.models.inputs import Inputs, check_condition_shape, check_shape, unpack
 from tfvae.models.latent_variable_model import LatentVariableModel
+from tfvae.models.observation import check_mask_is_as_built, check_observation
 from tfvae.objectives.together import check_reparameterized
 from tfvae.random import fresh_seed, seed_pair
 from tfvae.serialization import serializable
@@ -21,6 +22,11 @@ from tfvae.stochastic import StandardNormal, StochasticLayer
 @serializable
 class VAE(LatentVariableModel):
     """Any posterior, likelihood, prior and objective.
+
+    Inputs are an array of examples, or a dictionary with `x` and any of `condition` [B, C], `mask`
+    (1 where x is observed; what is missing may be NaN, and counts for nothing), `exposure` [B]
+    (multiplies the mean of counts; 1 where it is left out) and `sample_weight` [B]. A model that
+    was built with a condition or a mask needs one ever after.
 
     Args:
         encoder: x -> q(z | x), a stochastic layer such as `Conditional(network, Head("Normal",
@@ -105,45 +111,51 @@ class VAE(LatentVariableModel):
         shapes = input_shape if isinstance(input_shape, dict) else {"x": input_shape}
         check_shape(shapes["x"], self.event_shape)
         x, condition = (None, *self.event_shape), shapes.get("condition")
+        has_mask, has_exposure = (shapes.get(k) is not None for k in ("mask", "exposure"))
         if condition is not None:
             check_condition_shape(condition)
-        build_once(self.encoder, x, condition)
         build_once(self.decoder, (None, *(self.latent_shape or (1,))), condition)
+        self._check_observable(condition, has_mask, has_exposure)
+        # The encoder sees the mask beside x, on the last axis.
+        seen = (*x[:-1], 2 * x[-1]) if has_mask else x
+        build_once(self.encoder, seen, condition)
         build_once(self.prior, condition)
         given = None if condition is None else tf.zeros((1, *condition[1:]))
-        check_reparameterized(self.objectives, self.encoder(tf.zeros((1, *x[1:])), given))
+        check_reparameterized(self.objectives, self.encoder(tf.zeros((1, *seen[1:])), given))
         for objective in self.objectives:
             build_once(objective, (None, *self.latent_shape))
-        self._input_shape = {"x": x} if condition is None else {"x": x, "condition": condition}
+        shapes = {"x": x, "condition": condition, "mask": x if has_mask else None}
+        self._input_shape = {k: s for k, s in shapes.items() if s is not None}
         self.built = True
 
     def call(
         self, inputs: Any, num_samples: int | None = None, training: bool | None = None
     ) -> Draws:
-        x, condition, _ = unpack(inputs, self.event_shape)
-        posterior, prior = self.encoder(x, condition), self.prior(condition)
+        x, condition, mask, exposure, _ = batch = unpack(inputs, self.event_shape)
+        posterior, prior = self.encoder(batch.seen, condition), self.prior(condition)
         z, log_posterior = posterior.experimental_sample_and_log_prob(
             num_samples or self.num_samples, seed=self.next_seed()
         )
         if self.path_weight is not None:
             z = weighted_path(z, lambda: self.path_weight(draws))
             log_posterior = stopped(posterior).log_prob(z)
-        likelihood = self.decoder(z, condition)
-        draws = Draws(z, likelihood.log_prob(x), prior.log_prob(z), log_posterior, posterior, prior)
+        likelihood = with_exposure(self.decoder(z, condition), exposure)
+        log_likelihood = observed_log_prob(likelihood, x, mask)
+        draws = Draws(z, log_likelihood, prior.log_prob(z), log_posterior, posterior, prior)
         return draws
 
     def encode(self, inputs: Any) -> Any:
         """Returns q(z | x), a `tfd.Distribution` [B].
 
         Args:
-            inputs: Examples [B, *event_shape], or a dictionary with `x` and `condition`.
+            inputs: Examples [B, *event_shape], or a dictionary with `x`, `condition` and `mask`.
 
         Raises:
             DataError: If they do not fit the model.
         """
-        x, condition, _ = unpack(inputs, self.event_shape)
-        self._build_from_tensors(x, condition)
-        return self.encoder(x, condition)
+        batch = unpack(inputs, self.event_shape)
+        self._build_from_tensors(batch)
+        return self.encoder(batch.seen, batch.condition)
 
     def decode(self, z: Any, condition: Any = None) -> Any:
         """Returns p(x | z), a `tfd.Distribution` of the leading shape of `z`.
@@ -175,9 +187,13 @@ class VAE(LatentVariableModel):
         return self.decoder(z, condition)
 
     def reconstruct(self, inputs: Any) -> tf.Tensor:
-        """Returns the mean of p(x | z) at the mean of q(z | x), [B, *event_shape]; never random."""
-        condition = unpack(inputs).condition
-        return self.decode(self.encode(inputs).mean(), condition).mean()
+        """Returns the mean of p(x | z) at the mean of q(z | x), [B, *event_shape]; never random.
+
+        Missing entries are imputed; counts are those of the row's exposure.
+        """
+        batch = unpack(inputs)
+        likelihood = self.decode(self.encode(inputs).mean(), batch.condition)
+        return with_exposure(likelihood, batch.exposure).mean()
 
     def generate(
         self, num_samples: int, condition: Any = None, seed: int | None = None, draw: bool = False
@@ -232,14 +248,15 @@ class VAE(LatentVariableModel):
         Raises:
             DataError: If they do not fit the model.
         """
-        x, condition, _ = unpack(inputs, self.event_shape)
-        self._build_from_tensors(x, condition)
+        batch = unpack(inputs, self.event_shape)
+        self._build_from_tensors(batch)
         size = checks.positive_integer("batch_size", 1024 if batch_size is None else batch_size)
-        parts = {"x": x} | ({} if condition is None else {"condition": condition})
+        parts = {"x": batch.x, "condition": batch.condition, "mask": batch.mask}
+        parts = {k: v for k, v in parts.items() if v is not None}
 
         @tf.function(reduce_retracing=True, autograph=False)
-        def means(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-            return self.encoder(batch["x"], batch.get("condition")).mean()
+        def means(part: dict[str, tf.Tensor]) -> tf.Tensor:
+            return self.encoder(Inputs(**part).seen, part.get("condition")).mean()
 
         return np.concatenate(
             [means(b).numpy() for b in tf.data.Dataset.from_tensor_slices(parts).batch(size)]
@@ -249,12 +266,28 @@ class VAE(LatentVariableModel):
         parts = inputs if isinstance(inputs, dict) else {"x": inputs}
         if hasattr(parts["x"], "shape"):
             check_shape(parts["x"].shape, self.event_shape)
+            check_observation(parts)
         if self.built:
             self._check_condition_size(parts.get("condition"))
+            check_mask_is_as_built(self._input_shape, parts.get("mask"))
+            has_exposure = parts.get("exposure") is not None
+            self._check_observable(self._input_shape.get("condition"), False, has_exposure)
 
-    def _build_from_tensors(self, x: tf.Tensor, condition: tf.Tensor | None) -> None:
-        self.build_from_data({"x": x} if condition is None else {"x": x, "condition": condition})
-        self._check_condition_size(condition)
+    def _build_from_tensors(self, batch: Inputs) -> None:
+        self.build_from_data({k: v for k, v in batch._asdict().items() if v is not None})
+        self._check_condition_size(batch.condition)
+        check_mask_is_as_built(self._input_shape, batch.mask)
+
+    def _check_observable(self, condition: Any, has_mask: bool, has_exposure: bool) -> None:
+        """Refuses a likelihood without single entries or rates, before anything is trained."""
+        if not (has_mask or has_exposure):
+            return
+        z, x = tf.zeros((1, *self.latent_shape)), tf.zeros((1, *self.event_shape))
+        condition = None if condition is None else tf.zeros((1, *condition[1:]))
+        likelihood = with_exposure(
+            self.decoder(z, condition), tf.ones([1]) if has_exposure else None
+        )
+        observed_log_prob(likelihood, x, tf.ones_like(x) if has_mask else None)
 
     def _require_built(self, method: str) -> None:
         if not self.built:

@@ -11,6 +11,8 @@ from tfvae.recipes.geco_vae import geco_vae
 from tfvae.recipes.info_vae import info_vae
 from tfvae.recipes.iwae import iwae
 from tfvae.recipes.renyi_vae import renyi_vae
+from tfvae.recipes.sigma_vae import sigma_vae
+from tfvae.recipes.table_vae import table_vae
 from tfvae.recipes.vae import vae
 from tfvae.recipes.wae_mmd import wae_mmd
 
@@ -26,6 +28,8 @@ __all__ = [
     "info_vae",
     "iwae",
     "renyi_vae",
+    "sigma_vae",
+    "table_vae",
     "vae",
     "wae_mmd",
 ]

@@ -25,7 +25,9 @@ class Head(StochasticLayer):
     Args:
         family: Name of a TFP distribution, or the class.
         event_shape: Shape of one event; scalar families are repeated over it.
-        fixed: Constant parameters by name, such as {"scale": 0.1}.
+        fixed: Constant parameters by name, such as {"scale": 0.1}. Here too is the size that some
+            families need: {"num_classes": 5} for `Categorical`, {"num_components": 5} for
+            `DiscretizedLogisticMixture`.
         shared: Parameters that are weights instead of functions of the features, by name, with the
             shape of the weight: {"scale": ()} is one learned scale for all, {"scale": event_shape}
             one per entry.
