@@ -4,6 +4,7 @@ Every class is registered with Keras on import, so that `keras.saving.load_model
 """
 
 from tfvae import (
+    callbacks,
     data,
     draws,
     evaluation,
@@ -32,6 +33,7 @@ __all__ = [
     "StandardNormal",
     "StochasticLayer",
     "Trainable",
+    "callbacks",
     "data",
     "draws",
     "evaluation",

@@ -11,6 +11,7 @@ from tfvae import checks
 from tfvae.models.data import peek, prepare
 from tfvae.models.execution import Feed, block_function, can_be_resident, split_rows
 from tfvae.models.inputs import split_batch
+from tfvae.models.progress import Progress
 from tfvae.models.saving import check_reloads, checked_path, written_whole
 
 
@@ -27,6 +28,8 @@ class UnsupervisedModel(keras.Model):
     _feed: Feed | None = None  # of the running `fit`
     _validation_feed: Feed | None = None
     _test_feed: Feed | None = None  # of the running `evaluate`
+    _progress: Progress | None = None  # of the running `fit`
+    _evaluating: bool = False
 
     def compile(
         self,
@@ -195,14 +198,29 @@ class UnsupervisedModel(keras.Model):
             validation_feed = self._feed_of(
                 validation_data[0], validation_batch_size or size, validation_steps, False
             )
+        progress = Progress(
+            self,
+            feed,
+            {
+                "x": x,
+                "validation_data": validation_data and validation_data[0],
+                "batch_size": size,
+                "validation_batch_size": validation_batch_size or size,
+                "shuffle": shuffle,
+                "steps_per_epoch": steps_per_epoch,
+                "validation_steps": validation_steps,
+                "validation_freq": validation_freq,
+                "initial_epoch": initial_epoch,
+            },
+        )
         try:
-            self._feed, self._validation_feed = feed, validation_feed
+            self._feed, self._validation_feed, self._progress = feed, validation_feed, progress
             return super().fit(
                 x=x if feed is None else feed.stand_in(),
                 batch_size=batch_size if feed is None else None,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=callbacks,
+                callbacks=progress.arranged(callbacks),
                 validation_data=(
                     validation_data if validation_feed is None else (validation_feed.stand_in(),)
                 ),
@@ -213,8 +231,12 @@ class UnsupervisedModel(keras.Model):
                 validation_batch_size=validation_batch_size if validation_feed is None else None,
                 validation_freq=validation_freq,
             )
+        except KeyboardInterrupt:
+            progress.interrupted()
+            raise
         finally:
-            self._feed = self._validation_feed = None
+            self._feed = self._validation_feed = self._progress = self._initial_epoch = None
+            progress.close()
 
     def evaluate(
         self,
@@ -241,9 +263,9 @@ class UnsupervisedModel(keras.Model):
             feed = self._feed_of(x, batch_size or 32, steps, False)
         else:
             feed = self._validation_feed
-        outer = self._test_feed
+        outer = self._test_feed, self._evaluating
         try:
-            self._test_feed = feed
+            self._test_feed, self._evaluating = feed, True
             if feed is not None:
                 feed.restart()
                 x, batch_size = feed.stand_in(), None
@@ -257,7 +279,7 @@ class UnsupervisedModel(keras.Model):
                 **kwargs,
             )
         finally:
-            self._test_feed = outer
+            self._test_feed, self._evaluating = outer
 
     def predict(
         self,
@@ -311,7 +333,14 @@ class UnsupervisedModel(keras.Model):
             same = _owner(self, "train_step") is _owner(self, "bare_train_step")
             bare = self.bare_train_step if same else None
             blocks = block_function(self, self.train_step, bare)
-            self.train_function = _either(self.train_function, blocks, lambda: self._feed)
+            function = _either(self.train_function, blocks, lambda: self._feed)
+
+            def counted(iterator: Any) -> Any:
+                if self._progress is not None and isinstance(iterator, GeneratorType):
+                    self._progress.extra += 1  # `train_on_batch`, which a callback has called
+                return function(iterator)
+
+            self.train_function = counted
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
@@ -335,10 +364,22 @@ class UnsupervisedModel(keras.Model):
         # Keras builds from a batch that it makes of the replicas' parts. That fails where they
         # differ in size, the batch is lost to a generator, and no model of distributions is built
         # symbolically.
+        if self._progress is not None and iterator is not None:
+            self._progress.watch(iterator)
         if data_batch is not None:  # of `train_on_batch` and `test_on_batch`
             self._check_and_build(split_batch(data_batch))
         elif not self.built:
             super()._maybe_symbolic_build(iterator)
+
+    def _get_metrics_result_or_logs(self, logs: Any) -> Any:
+        # Keras calls this once an epoch, when its batches are done.
+        if self._progress is not None and not self._evaluating:
+            if self._progress.listener is not None:
+                self._progress.listener.after_batches()
+            logs = (
+                logs or self.get_metrics_result()
+            )  # of an epoch that was done when it was resumed
+        return super()._get_metrics_result_or_logs(logs)
 
     def check_shapes(self, inputs: Any) -> None:
         """Raises a `DataError` if a batch of inputs, or of their specs, does not fit the model."""
