@@ -55,7 +55,7 @@ def ended(model, callbacks=()):
     states, arrays = state.states_of(list(callbacks))
     states = json.loads(json.dumps(states))
     for attributes in states.values():
-        attributes.pop("_start", None)
+        attributes.pop("monitor_op", None)  # of Keras: None until an epoch has ended
     return Ended(
         [v.numpy() for v in variables],
         model.history.history,

@@ -121,11 +121,13 @@ class Checkpoint(keras.callbacks.Callback):
             self._save()  # a crash before the first one would go on from another run's
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._epoch, self._point = epoch, None
-        if self._target is not None:  # Keras has reset the metrics, and callbacks their epoch
-            if self._target[1]["position"]["done"]:
-                self._restore(*self._target)
-            self._target = None
+        self._epoch = epoch
+        if self._target is not None and self._target[1]["position"]["done"]:
+            self._restore(*self._target)  # Keras has reset the metrics, and callbacks their epoch
+
+    def before_batches(self) -> None:
+        """Leaves the start of an epoch, or of the rest of one, behind."""
+        self._point = self._target = None
 
     def after_block(self, steps: int) -> None:
         """Saves if it is time to; called when all callbacks have seen a block of batches."""
@@ -237,7 +239,7 @@ class Checkpoint(keras.callbacks.Callback):
         for variable, value in zip(state_of(self.model), arrays[:number], strict=True):
             variable.assign(value)
         lost = state.restore(self._others, content["callbacks"], arrays[number:])
-        if lost and self._target is None:
+        if lost and self._target is None:  # not a second time
             log.warning("The checkpoint has the state of callbacks that are absent: %s.", lost)
         self.model.stop_training = content["position"]["stopped"]
 

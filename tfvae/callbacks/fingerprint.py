@@ -18,6 +18,7 @@ ARGUMENTS = (
     "validation_freq",
     "initial_epoch",
 )
+LEFT_OUT = ("name", "build_config", "shared_object_id")
 CHUNK = 2**24  # bytes of an array that are hashed at a time
 
 
@@ -95,9 +96,10 @@ def _config_of(model: keras.Model) -> dict[str, Any]:
 
 
 def _without_names(config: Any) -> Any:
-    """Returns a config as JSON, with automatic names of layers replaced by numbers.
+    """Returns a config as JSON, without the names of layers, which count up in a process.
 
-    They count up in a process: `dense_1` is `dense_7` in another one.
+    Where a functional model refers to a layer, its name becomes a number. Shapes that layers were
+    built with follow from the rest.
     """
     numbers: dict[str, str] = {}
 
@@ -113,7 +115,7 @@ def _without_names(config: Any) -> Any:
 
     def replaced(value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {str(k): replaced(v) for k, v in value.items() if str(k) != "shared_object_id"}
+            return {str(k): replaced(v) for k, v in value.items() if k not in LEFT_OUT}
         if isinstance(value, list | tuple):
             return [replaced(v) for v in value]
         return numbers.get(value, value) if isinstance(value, str) else value

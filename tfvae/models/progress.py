@@ -13,9 +13,10 @@ class Progress:
     """The position of a `fit`, between two blocks of batches.
 
     It stands between Keras' loop and the batches: a callback with `comes_last = True` may listen to
-    it. The listener's `after_block(steps)` is called when all callbacks have seen a block and none
-    the next one, `after_batches()` when an epoch's batches are done, `interrupted()` at a
-    `KeyboardInterrupt`, and `closed()` at the end, whatever happened.
+    it. The listener's `before_batches()` is called when the callbacks have begun an epoch,
+    `after_block(steps)` when all of them have seen a block and none the next one, `after_batches()`
+    when an epoch's batches are done, `interrupted()` at a `KeyboardInterrupt`, and `closed()` at
+    the end, whatever happened.
 
     Args:
         model: The model that is trained; its `batches_seen` advances by one a batch.
@@ -35,6 +36,7 @@ class Progress:
         self._drawn = 0  # batches drawn from the current iteration before this epoch
         self._is_renewed = False  # whether an iteration began at the end of this epoch
         self._has_begun = False  # whether this epoch has had a block
+        self._begun = 0  # batches of this epoch in the blocks that Keras has begun
         self._target: dict[str, Any] | None = None
 
     def arranged(self, callbacks: Any) -> Any:
@@ -95,7 +97,7 @@ class Progress:
             "extra": self.extra,
             "iterations": self._iterations - (1 if goes_on else 0),
             "drawn": self._drawn + done if goes_on and not self._is_renewed else 0,
-            "steps_seen": iterator._steps_seen - missing,
+            "steps_seen": iterator._steps_seen - (self._begun - done if within else 0),
             "feed": None if self.feed is None else self.feed.position(missing),
             "stopped": bool(self.model.stop_training),
         }
@@ -128,8 +130,12 @@ class Progress:
         else:
             self._epoch_start, self.extra = target["epoch_start"], target["extra"]
         self._has_begun = self._is_renewed = False
+        self._begun = 0 if target is None else target["done"]
+        if self.listener is not None:
+            self.listener.before_batches()
         for block in enumerate_all() if target is None else self._rest(target):
             self._has_begun = True
+            self._begun += block[1] - block[0] + 1
             yield block
             if self.listener is not None:
                 self.listener.after_block(block[1] - block[0] + 1)
