@@ -186,6 +186,13 @@ def test_callbacks_go_on_with_what_they_know(x, tmp_path):
     assert_equal(run(tmp_path / "actual", kills), expected)
 
 
+def test_ctrl_c_before_the_first_batch_of_an_epoch(x, read, tmp_path):
+    """The callbacks have begun the epoch, and begin it once more; what they count is right."""
+    fit = {"x": x} | READ
+    kill = KillAt(5, "on_train_batch_begin", KeyboardInterrupt)
+    assert_equal(killed_and_resumed(compiled(), tmp_path, [kill], **fit), read[0])
+
+
 def test_an_early_stop_stays_one(x, tmp_path):
     """Killed after the decision to stop, and started again, it trains no more."""
     stop = {"others": lambda: [tfvae.callbacks.EarlyStopping(min_delta=99.0, patience=1)]}

@@ -99,7 +99,7 @@ class Checkpoint(keras.callbacks.Callback):
             )
         _check_data(self.model, progress)
         self._stop_asked, self._target = False, None
-        self._steps, self._point = 0, None
+        self._steps, self._point, self._boundary = 0, None, None
         self._store.lock()
         progress.listener = self
         self._others = progress.callbacks
@@ -127,7 +127,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def before_batches(self) -> None:
         """Leaves the start of an epoch, or of the rest of one, behind."""
-        self._point = self._target = None
+        self._boundary, self._point, self._target = self._point, None, None
 
     def after_block(self, steps: int) -> None:
         """Saves if it is time to; called when all callbacks have seen a block of batches."""
@@ -165,7 +165,8 @@ class Checkpoint(keras.callbacks.Callback):
     def closed(self) -> None:
         """Lets go of the directory at the end of `fit`, whatever happened."""
         self._store.unlock()
-        self._progress = self._others = self._target = self._point = None
+        self._progress = self._others = None
+        self._target = self._point = self._boundary = None
 
     def _end_if_asked(self) -> None:
         if self._stop_asked:
@@ -188,19 +189,19 @@ class Checkpoint(keras.callbacks.Callback):
         """Saves the last place to go on from; within the batches of an epoch, the present one."""
         self._steps = 0
         point = self._point or self._frozen(self._epoch, within=True)
+        if not self._point and not point["position"]["done"]:
+            point = self._boundary  # callbacks will begin the epoch again
+            if point is None:
+                return  # nothing has been trained since the checkpoint that was resumed
         variables = [
-            point["small"].get(i, None) if i in point["small"] else v.numpy()
+            point["small"][i] if i in point["small"] else v.numpy()
             for i, v in enumerate(state_of(self.model))
         ]
-        callbacks, arrays = point["callbacks"]
-        now = state.changed((callbacks, arrays), self._at_start)
-        for key, names in self._restored.items():  # which are not at their start, whatever they are
-            for name in names:
-                if name in callbacks.get(key, {}):
-                    now[key][name] = callbacks[key][name]
+        # What was restored is not at its start, whatever it is.
+        callbacks, arrays = state.changed(point["callbacks"], self._at_start, self._restored)
         content = {
             "position": point["position"],
-            "callbacks": now,
+            "callbacks": callbacks,
             "num_variables": len(variables),
             "identity": self._identity,
             "is_seed_drawn": self._is_seed_drawn,

@@ -32,22 +32,27 @@ def states_of(callbacks: list[Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
     return states, arrays
 
 
-def changed(states: tuple[dict, list], since: tuple[dict, list]) -> dict[str, dict[str, Any]]:
-    """Returns the states that are not what they were.
+def changed(
+    states: tuple[dict, list], since: tuple[dict, list], always: dict[str, list[str]]
+) -> tuple[dict[str, dict[str, Any]], list[np.ndarray]]:
+    """Returns the states that are not what they were, and those that are always wanted.
 
-    An argument of a constructor, such as a patience, is therefore the new program's.
+    An argument of a constructor, such as a patience or data to measure on, is not among them: it is
+    the new program's.
     """
-    now, arrays = states
-    before, arrays_before = since
-    return {
-        key: {
-            name: value
-            for name, value in attributes.items()
-            if name not in before.get(key, {})
-            or not _same(_decoded(value, arrays), _decoded(before[key][name], arrays_before))
-        }
-        for key, attributes in now.items()
-    }
+    (now, arrays), (before, arrays_before) = states, since
+    kept: dict[str, dict[str, Any]] = {}
+    kept_arrays: list[np.ndarray] = []
+    for key, attributes in now.items():
+        kept[key] = {}
+        for name, encoded in attributes.items():
+            value, old = _decoded(encoded, arrays), before.get(key, {})
+            is_old = name in old and _same(value, _decoded(old[name], arrays_before))
+            if not is_old or name in always.get(key, ()):
+                mine: list[np.ndarray] = []
+                kept[key][name] = _encoded(value, mine, len(kept_arrays))
+                kept_arrays += mine
+    return kept, kept_arrays
 
 
 def restore(callbacks: list[Any], states: dict[str, Any], arrays: list[np.ndarray]) -> list[str]:

@@ -41,8 +41,11 @@ class Progress:
 
     def arranged(self, callbacks: Any) -> Any:
         """Returns callbacks with those last that must see what the others have done."""
-        if callbacks is None or isinstance(callbacks, keras.callbacks.CallbackList):
-            self.callbacks = list(callbacks.callbacks) if callbacks else []
+        if callbacks is None:
+            return None
+        if isinstance(callbacks, keras.callbacks.CallbackList):  # whose order is the user's
+            every = callbacks.callbacks
+            self.callbacks = [c for c in every if not getattr(c, "comes_last", False)]
             return callbacks
         callbacks = tf.nest.flatten(callbacks)
         last = [c for c in callbacks if getattr(c, "comes_last", False)]
