@@ -20,11 +20,12 @@ try:
 except ImportError:
     sys.exit("error: `tfvae` must have typer and rich. Fix: pip install 'tfvae[cli]'.")
 
-INTERRUPTED, BROKEN_PIPE = 130, 141
+RESUMABLE, INTERRUPTED, BROKEN_PIPE = 75, 130, 141
 
 app = typer.Typer(
     help="Variational auto-encoders: train, evaluate, sample, export.",
-    epilog="Exit codes: 0 done, 2 usage, 3 data, 4 files, 5 numerical, 1 anything else.",
+    epilog="Exit codes: 0 done, 2 usage, 3 data, 4 files, 5 numerical, 6 resume refused, "
+    "75 stopped and saved, 1 anything else.",
     add_completion=False,
 )
 
@@ -47,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except typer.Exit as exit:
         return exit.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        if hasattr(error, "command"):
+            return _fail(arguments, "Interrupted", str(error), RESUMABLE)
         return _fail(arguments, "Interrupted", "interrupted.", INTERRUPTED)
     except (BrokenPipeError, SystemExit):  # the latter is how rich ends when a pipe is closed
         with contextlib.suppress(OSError):
@@ -162,14 +165,15 @@ def _options(
 
 @app.command()
 def train(
+    context: typer.Context,
+    out: Annotated[pathlib.Path, typer.Option(metavar="DIR", help="A new directory for the run.")],
     recipe: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="RECIPE", help="A function of tfvae.recipes, such as vae or conditional_vae."
         ),
-    ],
-    data: Annotated[str, typer.Option(**DATA)],
-    out: Annotated[pathlib.Path, typer.Option(metavar="DIR", help="A new directory for the run.")],
+    ] = None,
+    data: Annotated[str | None, typer.Option(**DATA)] = None,
     epochs: Annotated[int, typer.Option(**COUNT, help="Passes over the training data.")] = 20,
     batch_size: Annotated[int, typer.Option(**COUNT, help="Examples in a batch.")] = 128,
     learning_rate: Annotated[
@@ -197,10 +201,32 @@ def train(
         bool | None, typer.Option("--jit/--no-jit", help="Compile with XLA.", show_default="auto")
     ] = None,
     num_samples: NumSamples = 500,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run in --out; no other option is needed."),
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train a model and write the run to a directory: model, configuration, history, metrics."""
+    """Train a model and write the run to a directory: model, configuration, history, metrics.
+
+    Stopped by Ctrl-C or SIGTERM, it saves; killed, it has saved every 1000 steps. With --resume
+    it goes on, to the same numbers.
+    """
+    if resume:
+        names = [p.name for p in context.command.params]
+        given = {
+            name: context.params[name]
+            for name in names
+            if context.get_parameter_source(name).name == "COMMANDLINE"
+        }
+        for name in ("out", "resume", "as_json", "debug"):
+            given.pop(name, None)
+        _commands(debug).resume(out, given=given, as_json=as_json)
+        return
+    for name, value in {"RECIPE": recipe, "--data": data}.items():
+        if value is None:
+            raise typer.BadParameter("it must be given, without --resume.", param_hint=name)
     _commands(debug).train(
         recipe,
         data=data,

@@ -4,6 +4,7 @@ Every class is registered with Keras on import, so that `keras.saving.load_model
 """
 
 from tfvae import (
+    callbacks,
     data,
     draws,
     evaluation,
@@ -42,6 +43,7 @@ __all__ = [
     "StandardNormal",
     "StochasticLayer",
     "Trainable",
+    "callbacks",
     "data",
     "draws",
     "evaluation",

@@ -16,6 +16,7 @@ from tfvae.errors import ArtifactError
 from tfvae.models.saving import written_whole
 
 FORMAT = 1
+CHECKPOINTS = "checkpoints"  # while it is trained
 CONFIG, HISTORY, METRICS, MODEL, VERSIONS = (
     "config.json",
     "history.json",
@@ -138,7 +139,7 @@ class Run:
         if not self.has(MODEL):
             raise ArtifactError(
                 f"`DIR` must be a finished run. Received: DIR={self.directory} without {MODEL}. "
-                "Fix: train again, to another directory."
+                f"Fix: tfvae train --resume --out {self.directory}."
             )
         try:
             return keras.saving.load_model(self.path(MODEL), safe_mode=True)
@@ -163,9 +164,11 @@ def check_new(directory: str | os.PathLike) -> None:
         found = os.path.lexists(directory)
         listed = "a file"
     if found:
+        is_run = directory.is_dir() and CONFIG in found
         raise ValueError(
             f"`--out` must be a new or an empty directory. "
-            f"Received: --out={directory} with {listed}. Fix: give another directory."
+            f"Received: --out={directory} with {listed}. "
+            f"Fix: give another directory{', or --resume to go on with this run' * is_run}."
         )
 
 

@@ -1,5 +1,6 @@
 """Schedules of objectives' weights: Keras learning-rate schedules over optimizer steps."""
 
+import math
 from typing import Any
 
 import keras
@@ -14,6 +15,19 @@ Schedule = keras.optimizers.schedules.LearningRateSchedule
 def value_at(value: Any, step: Any) -> Any:
     """Returns a float or a schedule's value at `step`, a scalar tensor."""
     return value(step) if callable(value) else value
+
+
+def is_over(schedule: Schedule, step: int) -> bool:
+    """Returns whether a schedule has been at its end value by some step.
+
+    One without an attribute `warmup_steps` is over when it is within a hundredth of its value after
+    a billion steps.
+    """
+    steps = getattr(schedule, "warmup_steps", None)
+    if steps is not None:
+        return step >= steps
+    now, end = float(schedule(step)), float(schedule(10**9))
+    return abs(now - end) <= 0.01 * max(abs(end), 1.0)
 
 
 @serializable
@@ -37,6 +51,11 @@ class Linear(Schedule):
         super().__init__()
         self.start, self.end = finite_number("start", start), finite_number("end", end)
         self.steps = positive_integer("steps", steps)
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps until it is at `end` for the first time."""
+        return self.steps
 
     def __call__(self, step: Any) -> Any:
         done = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
@@ -69,6 +88,11 @@ class Cyclical(Schedule):
         self.ramp = finite_number("ramp", ramp)
         if not 0.0 < ramp <= 1.0:
             raise ValueError(f"`ramp` must be in (0, 1]. Received: ramp={ramp}.")
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps until it is at `end` for the first time."""
+        return math.ceil(self.period * self.ramp)
 
     def __call__(self, step: Any) -> Any:
         phase = ops.cast(step % self.period, "float32") / self.period

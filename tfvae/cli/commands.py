@@ -1,28 +1,40 @@
-"""The five commands. Each checks all that it is given before it makes a file."""
+"""The commands. Each checks all that it is given before it makes a file."""
 
 import json
 import math
 import os
 import pathlib
 import shlex
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from tfvae.callbacks import Checkpoint
 from tfvae.cli.arguments import recipe_arguments, recipe_called
 from tfvae.cli.conditions import condition_of, condition_of_samples, inputs_of
 from tfvae.cli.measure import measure
 from tfvae.cli.pictures import draw, is_image, samples_figure
+from tfvae.cli.resuming import check_same, stoppable
 from tfvae.cli.terminal import Progress, Terminal, facts, metrics_table, shape
 from tfvae.data import Splits, load
 from tfvae.data.splits import PARTS
-from tfvae.errors import DataError
+from tfvae.errors import DataError, ResumeMismatch
 from tfvae.models.saving import written_whole
 from tfvae.random import fresh_seed
-from tfvae.runs import HISTORY, METRICS, MODEL, VERSIONS, Run, check_new, installed_versions
+from tfvae.runs import (
+    CHECKPOINTS,
+    HISTORY,
+    METRICS,
+    MODEL,
+    VERSIONS,
+    Run,
+    check_new,
+    installed_versions,
+)
 
 
 def train(
@@ -59,12 +71,7 @@ def train(
     inputs = {part: inputs_of(splits, part, condition) for part in PARTS}
     drawn, seed = (" (drawn)", fresh_seed()) if seed is None else ("", seed)
 
-    keras.utils.set_random_seed(seed)  # `fit` shuffles by the global seed
-    model = make(splits.event_shape, seed=seed, **arguments)
-    model.compile(
-        keras.optimizers.Adam(training["learning_rate"]),
-        jit_compile="auto" if training["jit"] is None else training["jit"],
-    )
+    model = _model(make, splits, arguments, training, seed)
     model.build_from_data(inputs["train"])
     _check_range(model, splits, terminal)
     run = Run.create(
@@ -85,29 +92,101 @@ def train(
             "num_samples": num_samples,
         },
     )
+    terminal.say(
+        f"{recipe} on {splits.name}: {_sizes(run)}; {model.count_params():,} weights; "
+        f"seed {seed}{drawn}"
+    )
+    _carry_out(run, model, splits, inputs, terminal)
 
-    title = f"{recipe} on {splits.name}"
-    terminal.say(f"{title}: {_sizes(run)}; {model.count_params():,} weights; seed {seed}{drawn}")
+
+def resume(out: pathlib.Path, *, given: Mapping[str, Any], as_json: bool) -> None:
+    """Goes on with the training of a run, or prints its metrics if it has ended.
+
+    Args:
+        out: Directory of the run.
+        given: The options that were given; they must be those of the run.
+        as_json: Whether to print JSON.
+
+    Raises:
+        ResumeMismatch: If options, data or checkpoints are not those of the run.
+    """
+    terminal, run, given = Terminal(as_json), Run.open(out), dict(given)
+    config = run.config
+    spec = given.pop("data", config["data"]["spec"])
+    check_same(config, given)
+    if run.has(METRICS):
+        terminal.note("the training had ended before; nothing was left to do.")
+        _show(run, run.read(METRICS), terminal)
+        return
+    splits = _load(spec)
+    if splits.fingerprint != config["data"]["fingerprint"]:
+        raise ResumeMismatch(
+            "`--data` must be those of the run. Received: fingerprint "
+            f"{splits.fingerprint[:16]} instead of {config['data']['fingerprint'][:16]}. "
+            "Fix: give the data that it was begun with."
+        )
+    inputs = {part: inputs_of(splits, part, config["condition"]) for part in PARTS}
+    make = recipe_called(config["recipe"])
+    model = _model(make, splits, config["arguments"], config["training"], config["seed"])
+    model.build_from_data(inputs["train"])
+    _carry_out(run, model, splits, inputs, terminal)
+
+
+def _model(
+    make: Callable[..., Any],
+    splits: Splits,
+    arguments: Mapping[str, Any],
+    training: Mapping[str, Any],
+    seed: int,
+) -> Any:
+    """Returns a recipe's model, compiled."""
+    keras.utils.set_random_seed(seed)  # of what takes no seed of its own
+    model = make(splits.event_shape, seed=seed, **arguments)
+    model.compile(
+        keras.optimizers.Adam(training["learning_rate"]),
+        jit_compile="auto" if training["jit"] is None else training["jit"],
+    )
+    return model
+
+
+def _carry_out(
+    run: Run, model: Any, splits: Splits, inputs: Mapping[str, Any], terminal: Terminal
+) -> None:
+    """Trains a run's model, from its last checkpoint if there is one, and writes what comes of it.
+
+    Raises:
+        Interrupted: At SIGINT and SIGTERM, when all is saved.
+    """
+    training = run.config["training"]
     start, epochs, batch_size = time.monotonic(), training["epochs"], training["batch_size"]
     num_batches = math.ceil(len(splits.x_train) / batch_size)
-    with Progress(terminal.err, epochs, num_batches) as progress:
-        history = model.fit(
-            inputs["train"],
-            validation_data=inputs["valid"],
-            epochs=epochs,
-            batch_size=batch_size,
-            callbacks=[progress],
-            verbose=0,
-        ).history
-    seconds = time.monotonic() - start
-    run.write(HISTORY, history)
-    model.save(run.path(MODEL), overwrite=False)
-    draw(run, model, history, inputs["test"], terminal)
-    metrics = measure(model, inputs["test"], splits, num_samples, terminal)
-    run.write(METRICS, metrics)
+    checkpoint = Checkpoint(run.path(CHECKPOINTS))
+    with stoppable(run.directory, checkpoint) as over:
+        with Progress(terminal.err, epochs, num_batches) as progress:
+            history = model.fit(
+                inputs["train"],
+                validation_data=inputs["valid"],
+                epochs=epochs,
+                batch_size=batch_size,
+                callbacks=[progress, checkpoint],
+                verbose=0,
+            ).history
+        over()
+        seconds = time.monotonic() - start
+        run.write(HISTORY, history)
+        model.save(run.path(MODEL))
+        draw(run, model, history, inputs["test"], terminal)
+        metrics = measure(model, inputs["test"], splits, run.config["num_samples"], terminal)
+        run.write(METRICS, metrics)
+    shutil.rmtree(run.path(CHECKPOINTS), ignore_errors=True)
     terminal.say(f"trained in {seconds:.1f} s; the run is in {run.directory}")
+    _show(run, metrics, terminal)
+
+
+def _show(run: Run, metrics: Mapping[str, Any], terminal: Terminal) -> None:
+    title = f"{run.config['recipe']} on {run.config['data']['name']}"
     terminal.result(
-        {"run": os.fspath(run.directory), "seed": seed, "metrics": metrics},
+        {"run": os.fspath(run.directory), "seed": run.config["seed"], "metrics": metrics},
         metrics_table(f"{title}, {metrics['num_examples']} test examples", metrics),
     )
 
@@ -212,7 +291,10 @@ def inspect(directory: pathlib.Path, *, as_json: bool) -> None:
         rows["weights"] = f"{model.count_params():,}"
         rows["latent shape"] = shape(model.latent_shape)
     else:
-        terminal.note(f"the training has not ended: there is no {MODEL}.")
+        terminal.note(
+            f"the training has not ended: there is no {MODEL}. Fix: tfvae train --resume --out "
+            f"{shlex.quote(os.fspath(directory))} goes on."
+        )
     if run.has(METRICS):
         metrics = content["metrics"] = run.read(METRICS)
         for name in ("elbo", "log_likelihood", "kl", "log_evidence"):

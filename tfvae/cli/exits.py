@@ -1,16 +1,29 @@
 """How a command ends when something is wrong."""
 
-from tfvae.errors import DataError, NumericalError
+from tfvae.errors import DataError, NumericalError, ResumeMismatch
 
 # The first that fits counts: a `DataError` is also a `ValueError`.
 EXIT_CODES = {
     DataError: 3,
     NumericalError: 5,
+    ResumeMismatch: 6,
     OSError: 4,
     ValueError: 2,
     TypeError: 2,
     ImportError: 2,
 }
+
+
+class Interrupted(KeyboardInterrupt):
+    """A training that was stopped and saved.
+
+    Attributes:
+        command: What goes on with it.
+    """
+
+    def __init__(self, command: str):
+        super().__init__(f"interrupted; the training is saved. Go on with: {command}")
+        self.command = command
 
 
 def describe(error: Exception) -> tuple[str, str, int]:

@@ -114,6 +114,8 @@ class Progress(keras.callbacks.Callback):
         NumericalError: If not one update of an epoch was finite.
     """
 
+    stateless = True  # for a `Checkpoint`
+
     def __init__(self, console: "Console", num_epochs: int, num_batches: int):
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -139,7 +141,8 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._start, self._skipped = time.monotonic(), self._updates_skipped()
-        self._bar.update(self._task, epoch=self._count(epoch + 1))
+        done = epoch * self._num_batches
+        self._bar.update(self._task, epoch=self._count(epoch + 1), completed=done)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._bar.advance(self._task)  # reading `logs` would wait for the accelerator at each batch

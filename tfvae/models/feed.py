@@ -66,6 +66,32 @@ class Feed:
     def restart(self) -> None:
         """Begins again with the first batch of a new epoch."""
         self._order, self._row, self._step = None, 0, 0
+        self._counted: int | None = None  # what the order is a function of
+        self._before = 0, 0  # row and step before the last block
+        self.batches = 0  # drawn since the epoch began
+
+    def position(self, missing: int = 0) -> dict[str, Any]:
+        """Returns where the feed is, as JSON.
+
+        Args:
+            missing: Batches of the last block that were not run.
+        """
+        row, step = self._row, self._step
+        if missing:
+            size = -(-(row - self._before[0]) // self.batch_size)
+            row = self._before[0] + (size - missing) * self.batch_size
+            step = (self._before[1] + size - missing) % (self.steps or 1)
+        return {"counted": self._counted, "row": row, "step": step}
+
+    def seek(self, position: dict[str, Any], batches: int) -> None:
+        """Goes to a position in an epoch of which so many batches have been drawn."""
+        self._counted, self._row = position["counted"], position["row"]
+        self._step, self.batches = position["step"], batches
+        self._order = None if self._counted is None else self._order_of(self._counted)
+
+    def reseed(self, seed: int) -> None:
+        """Takes another seed, if there is one at all."""
+        self._seed = None if self._seed is None else seed
 
     def stand_in(self) -> tf.data.Dataset:
         """A dataset of as many elements as there are batches, for Keras to count."""
@@ -87,7 +113,9 @@ class Feed:
 
     def _next_rows(self, size: int) -> list[np.ndarray]:
         if self._order is None or self._row >= self.num_rows:
-            self._order, self._row = self._next_order(), 0
+            self._counted, self._row = 0 if self._seed is None else self._counter(), 0
+            self._order = self._order_of(self._counted)
+        self._before = self._row, self._step
         if self.steps is not None:
             size = min(size, self.steps - self._step)
             self._step = (self._step + size) % self.steps
@@ -95,12 +123,14 @@ class Feed:
         rows, self._row = self._order[self._row : stop], stop
         whole = len(rows) - len(rows) % self.batch_size
         parts = rows[:whole].reshape(-1, self.batch_size), rows[whole:].reshape(1, -1)
-        return [p for p in parts if p.size]
+        parts = [p for p in parts if p.size]
+        self.batches += sum(len(p) for p in parts)
+        return parts
 
-    def _next_order(self) -> np.ndarray:
+    def _order_of(self, counted: int) -> np.ndarray:
         if self._seed is None:
             return np.arange(self.num_rows, dtype=np.int32)
-        rng = np.random.default_rng([self._seed, self._counter()])
+        rng = np.random.default_rng([self._seed, counted])
         return rng.permutation(self.num_rows).astype(np.int32)
 
 
@@ -126,6 +156,10 @@ class Stream:
     def restart(self) -> None:
         """Begins to count the batches of a new epoch."""
         self._step = 0
+
+    def seek(self, batches: int) -> None:
+        """Goes on in an epoch of which so many batches have been drawn."""
+        self._step = 0 if self.steps is None else batches % self.steps
 
     def blocks(self, size: int, iterator: Iterator[Any]) -> Iterator[Block]:
         """Yields the next `size` batches of an iterator, at most to the end of the epoch.

@@ -39,6 +39,7 @@ class LatentVariableModel(UnsupervisedModel):
         kwargs.pop("dtype", None)
         super().__init__(dtype="float32", **kwargs)
         self.objective = _checked_objectives(objective)
+        self.is_seed_drawn = seed is None
         self.seed = fresh_seed() if seed is None else checks.seed(seed)
         self.noise = Noise(self.seed)
         self.num_samples = max(o.num_samples for o in self.objectives)
@@ -73,6 +74,12 @@ class LatentVariableModel(UnsupervisedModel):
     def next_seed(self) -> tf.Tensor:
         """Returns the seed of the next draw of this forward pass, int32 [2]."""
         return self.noise.next_seed()
+
+    def adopt_seed(self, seed: int) -> None:
+        """Takes the seed of another run, which this one continues."""
+        self.seed, self.noise, self.graphs = seed, Noise(seed), Graphs()
+        self.make_train_function(force=True)
+        self.make_test_function(force=True)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Updates the model on a batch, or leaves all but two counters as they are.

@@ -14,6 +14,7 @@ from tfvae.models.data import peek, prepare
 from tfvae.models.execution import Blocks
 from tfvae.models.feed import Feed, Stream, are_arrays, split_rows
 from tfvae.models.inputs import split_batch
+from tfvae.models.progress import Progress
 from tfvae.models.saving import check_reloads, checked_path, written_whole
 
 
@@ -36,9 +37,11 @@ class UnsupervisedModel(keras.Model):
     _reloads: bool = False  # whether a saved file was found to load as the same model
     _asked_steps: int | str = "auto"  # what `compile` was given
     _asked_xla: bool | str = "auto"
-    _training: Run | None = None
+    _training: Run | None = None  # the running `fit`
     _validation: Run | None = None
-    _testing: Run | None = None
+    _testing: Run | None = None  # the running `evaluate`
+    _progress: Progress | None = None  # of the running `fit`
+    _evaluating: bool = False
 
     def compile(
         self,
@@ -243,11 +246,26 @@ class UnsupervisedModel(keras.Model):
             feed = self._feed_of(validation_data[0], val_size, validation_steps, False)
             # Keras reads both by the same number of steps.
             validation = self._run_of(feed, passes / automatic.TESTS_PER_STEP, None, training)
-        outer = self._training, self._validation, self.steps_per_execution
+        arrays = training is not None and isinstance(training.feed, Feed)
+        val_arrays = validation is not None and isinstance(validation.feed, Feed)
+        progress = Progress(
+            self,
+            training and training.feed,
+            {
+                "x": x,
+                "validation_data": validation_data and validation_data[0],
+                "batch_size": size,
+                "validation_batch_size": validation_batch_size or size,
+                "shuffle": shuffle,
+                "steps_per_epoch": steps_per_epoch,
+                "validation_steps": validation_steps,
+                "validation_freq": validation_freq,
+                "initial_epoch": initial_epoch,
+            },
+        )
+        outer = self.steps_per_execution
         try:
-            self._training, self._validation = training, validation
-            arrays = training is not None and isinstance(training.feed, Feed)
-            val_arrays = validation is not None and isinstance(validation.feed, Feed)
+            self._training, self._validation, self._progress = training, validation, progress
             if training is not None:
                 self.steps_per_execution = training.steps
             return super().fit(
@@ -255,7 +273,7 @@ class UnsupervisedModel(keras.Model):
                 batch_size=None if arrays else batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=callbacks,
+                callbacks=progress.arranged(callbacks),
                 validation_data=(validation.feed.stand_in(),) if val_arrays else validation_data,
                 shuffle=False if arrays else shuffle,
                 initial_epoch=initial_epoch,
@@ -264,8 +282,13 @@ class UnsupervisedModel(keras.Model):
                 validation_batch_size=None if val_arrays else validation_batch_size,
                 validation_freq=validation_freq,
             )
+        except KeyboardInterrupt:
+            progress.interrupted()
+            raise
         finally:
-            self._training, self._validation, self.steps_per_execution = outer
+            self._training = self._validation = self._progress = self._initial_epoch = None
+            self.steps_per_execution = outer
+            progress.close()
 
     def evaluate(
         self,
@@ -293,9 +316,9 @@ class UnsupervisedModel(keras.Model):
             x = self._prepare("x", x, y, sample_weight, steps)
             feed = self._feed_of(x, batch_size or 32, steps, False)
             run = self._run_of(feed, 1 / automatic.TESTS_PER_STEP, None)
-        outer = self._testing, self.steps_per_execution
+        outer = self._testing, self._evaluating, self.steps_per_execution
         try:
-            self._testing = run
+            self._testing, self._evaluating = run, True
             if run is not None:
                 run.feed.restart()
                 self.steps_per_execution = run.steps
@@ -311,7 +334,7 @@ class UnsupervisedModel(keras.Model):
                 **kwargs,
             )
         finally:
-            self._testing, self.steps_per_execution = outer
+            self._testing, self._evaluating, self.steps_per_execution = outer
 
     def predict(
         self,
@@ -380,7 +403,14 @@ class UnsupervisedModel(keras.Model):
             # A subclass that overrides `train_step` alone has no unguarded form of it.
             bare = self.bare_train_step if self._has_own_step() else None
             blocks = Blocks(self, self.train_step, bare)
-            self.train_function = self._either(self.train_function, blocks, lambda: self._training)
+            function = self._either(self.train_function, blocks, lambda: self._training)
+
+            def counted(iterator: Any) -> Any:
+                if self._progress is not None and isinstance(iterator, GeneratorType):
+                    self._progress.extra += 1  # `train_on_batch`, which a callback has called
+                return function(iterator)
+
+            self.train_function = counted
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
@@ -455,10 +485,22 @@ class UnsupervisedModel(keras.Model):
         # Keras builds from a batch that it makes of the replicas' parts. That fails where they
         # differ in size, the batch is lost to a generator, and no model of distributions is built
         # symbolically.
+        if self._progress is not None and iterator is not None:
+            self._progress.watch(iterator)
         if data_batch is not None:  # of `train_on_batch` and `test_on_batch`
             self._check_and_build(split_batch(data_batch))
         elif not self.built:
             super()._maybe_symbolic_build(iterator)
+
+    def _get_metrics_result_or_logs(self, logs: Any) -> Any:
+        # Keras calls this once an epoch, when its batches are done.
+        if self._progress is not None and not self._evaluating:
+            if self._progress.listener is not None:
+                self._progress.listener.after_batches()
+            logs = (
+                logs or self.get_metrics_result()
+            )  # of an epoch that was done when it was resumed
+        return super()._get_metrics_result_or_logs(logs)
 
     def check_shapes(self, inputs: Any) -> None:
         """Raises a `DataError` if a batch of inputs, or of their specs, does not fit the model."""
