@@ -279,7 +279,7 @@ class Checkpoint(keras.callbacks.Callback):
             "keras": keras.__version__,
             "numpy": np.__version__,
             "device": device,
-            "jit_compile": bool(self.model.jit_compile),
+            "jit_compile": self._progress.with_xla,
         }
 
 

@@ -21,13 +21,15 @@ class Progress:
 
     Args:
         model: The model that is trained; its `batches_seen` advances by one a batch.
-        feed: The feed of arrays, or the stream of an iterator; None where Keras runs the batches.
+        run: How the batches are run; None where Keras runs them.
         setup: The arguments of `fit` that the numbers depend on, with the data under "x" and
             "validation_data".
     """
 
-    def __init__(self, model: keras.Model, feed: Any, setup: dict[str, Any]):
+    def __init__(self, model: keras.Model, run: Any, setup: dict[str, Any]):
         self.model, self.setup = model, setup
+        self.with_xla = bool(model.jit_compile if run is None else run.with_xla)
+        feed = None if run is None else run.feed
         self.feed = feed if isinstance(feed, Feed) else None
         self.stream = feed if isinstance(feed, Stream) else None
         self.callbacks: list[Any] = []

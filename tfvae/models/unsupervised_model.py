@@ -250,7 +250,7 @@ class UnsupervisedModel(keras.Model):
         val_arrays = validation is not None and isinstance(validation.feed, Feed)
         progress = Progress(
             self,
-            training and training.feed,
+            training,
             {
                 "x": x,
                 "validation_data": validation_data and validation_data[0],
