@@ -83,10 +83,8 @@ class VAE(LatentVariableModel):
     def has_exact_kl(self) -> bool:
         """Whether KL[q(z | x) || p(z)] is in closed form; else it is estimated from the draws."""
         self._require_built("has_exact_kl")
-        shapes = {k: (1, *s[1:]) for k, s in self._input_shape.items()}
-        posterior = self.encode({k: tf.zeros(s) for k, s in shapes.items()})
-        condition = tf.zeros(shapes["condition"]) if "condition" in shapes else None
-        return exact_kl(posterior, self.prior(condition)) is not None
+        zeros = self._zeros()
+        return exact_kl(self.encode(zeros), self.prior(zeros.get("condition"))) is not None
 
     def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
         """Prints Keras' summary, then shapes and objectives and whether the KL is exact."""
@@ -110,12 +108,15 @@ class VAE(LatentVariableModel):
         build_once(self.encoder, x, condition)
         build_once(self.decoder, (None, *(self.latent_shape or (1,))), condition)
         build_once(self.prior, condition)
-        given = None if condition is None else tf.zeros((1, *condition[1:]))
-        check_reparameterized(self.objectives, self.encoder(tf.zeros((1, *x[1:])), given))
         for objective in self.objectives:
             build_once(objective, (None, *self.latent_shape))
         self._input_shape = {"x": x} if condition is None else {"x": x, "condition": condition}
         self.built = True
+        try:
+            check_reparameterized(self.objectives, self.encode(self._zeros()))
+        except ValueError:
+            self.built = False
+            raise
 
     def call(
         self, inputs: Any, num_samples: int | None = None, training: bool | None = None
@@ -255,6 +256,10 @@ class VAE(LatentVariableModel):
     def _build_from_tensors(self, x: tf.Tensor, condition: tf.Tensor | None) -> None:
         self.build_from_data({"x": x} if condition is None else {"x": x, "condition": condition})
         self._check_condition_size(condition)
+
+    def _zeros(self) -> dict[str, tf.Tensor]:
+        """Returns an input of one row, to see which distributions the model is made of."""
+        return {k: tf.zeros((1, *s[1:])) for k, s in self._input_shape.items()}
 
     def _require_built(self, method: str) -> None:
         if not self.built:
