@@ -89,10 +89,8 @@ class VAE(LatentVariableModel):
     def has_exact_kl(self) -> bool:
         """Whether KL[q(z | x) || p(z)] is in closed form; else it is estimated from the draws."""
         self._require_built("has_exact_kl")
-        shapes = {k: (1, *s[1:]) for k, s in self._input_shape.items()}
-        posterior = self.encode({k: tf.zeros(s) for k, s in shapes.items()})
-        condition = tf.zeros(shapes["condition"]) if "condition" in shapes else None
-        return exact_kl(posterior, self.prior(condition)) is not None
+        zeros = self._zeros()
+        return exact_kl(self.encode(zeros), self.prior(zeros.get("condition"))) is not None
 
     def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
         """Prints Keras' summary, then shapes and objectives and whether the KL is exact."""
@@ -120,12 +118,12 @@ class VAE(LatentVariableModel):
         seen = (*x[:-1], 2 * x[-1]) if has_mask else x
         build_once(self.encoder, seen, condition)
         build_once(self.prior, condition)
-        given = None if condition is None else tf.zeros((1, *condition[1:]))
-        check_reparameterized(self.objectives, self.encoder(tf.zeros((1, *seen[1:])), given))
         for objective in self.objectives:
             build_once(objective, (None, *self.latent_shape))
         shapes = {"x": x, "condition": condition, "mask": x if has_mask else None}
         self._input_shape = {k: s for k, s in shapes.items() if s is not None}
+        zeros = Inputs(**self._zeros())
+        check_reparameterized(self.objectives, self.encoder(zeros.seen, zeros.condition))
         self.built = True
 
     def call(
@@ -288,6 +286,10 @@ class VAE(LatentVariableModel):
             self.decoder(z, condition), tf.ones([1]) if has_exposure else None
         )
         observed_log_prob(likelihood, x, tf.ones_like(x) if has_mask else None)
+
+    def _zeros(self) -> dict[str, tf.Tensor]:
+        """Returns an input of one row, to see which distributions the model is made of."""
+        return {k: tf.zeros((1, *s[1:])) for k, s in self._input_shape.items()}
 
     def _require_built(self, method: str) -> None:
         if not self.built:
