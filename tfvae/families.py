@@ -205,14 +205,14 @@ class Family:
             ) from None
 
     def _free_parameter(self, key: str, p: Any) -> Parameter:
-        missing = self._size_name if self._wants_size() else key
-        hint = f"Fix: give it as a constant, fixed={{{missing!r}: ...}}."
         try:
             shape = tf.TensorShape(p.shape_fn(tf.TensorShape(self.event_shape)))
             constrain = _smooth(key, p.default_constraining_bijector_fn())
             unconstrained = constrain.inverse_event_shape(shape)
             return Parameter(constrain, tuple(int(d) for d in unconstrained), p.event_ndims)
         except (NotImplementedError, TypeError, ValueError, IndexError):
+            missing = self._size_name if self._wants_size() else key
+            hint = f"Fix: give it as a constant, fixed={{{missing!r}: ...}}."
             raise ValueError(
                 f"`family` must have parameters that an event shape determines; `{key}` of "
                 f"{self.name} "

@@ -33,4 +33,4 @@ def test_rows_with_few_effective_draws_are_counted(caplog):
 
 def test_a_good_posterior_and_a_few_draws_need_no_warning(caplog):
     assert warnings_of(caplog, 1.0, 200)[1] == []
-    assert warnings_of(caplog, 1.0, 5)[1] == []  # nobody expects ten of five
+    assert warnings_of(caplog, 8.0, 20)[1] == []  # nobody expects ten of twenty

@@ -34,8 +34,8 @@ class Evidence(NamedTuple):
 def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0) -> Evidence:
     """Returns log (1/S) sum_s p(x, z_s) / q(z_s | x) of each row, with its error.
 
-    Memory does not grow with `num_samples`: draws are taken in chunks. Rows whose effective sample
-    size is below 10 are reported in a warning of the log "tfvae".
+    Memory does not grow with `num_samples`: draws are taken in chunks. From 100 draws on, rows
+    whose effective sample size is below 10 are reported in a warning of the log "tfvae".
 
     Args:
         model: A `LatentVariableModel`.
@@ -86,7 +86,7 @@ def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0
 def _warn_of_few(effective_sample_size: np.ndarray, num_samples: int) -> None:
     """Says how many rows rest on a handful of draws, unless few draws were asked for."""
     few = int(np.sum(~(effective_sample_size >= TOO_FEW)))
-    if few and num_samples > TOO_FEW:
+    if few and num_samples >= 10 * TOO_FEW:
         log.warning(
             "The evidence of %d of %d rows rests on an effective sample size below %d: it is too "
             "low, and its standard error too small. Take more than num_samples=%d, or train the "
