@@ -124,7 +124,8 @@ def test_a_broken_installation_is_an_error_without_traceback():
         "import tfvae_cli; sys.exit(tfvae_cli.main(['inspect', 'run']))",
     )
     assert result.returncode == 1
-    assert result.stderr.startswith("error: import of tensorflow")
+    assert result.stderr.startswith("error: ")
+    assert "tensorflow" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

@@ -122,7 +122,7 @@ class Reading(keras.callbacks.Callback):
         self.seen, self.best, self.rows = 0, {"elbo": (None, -np.inf)}, np.zeros(3)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.rows = self.rows + epoch
+        self.rows[epoch % 3] += 1 + epoch  # in place
 
     def on_train_batch_end(self, batch, logs=None):
         self.seen += 1

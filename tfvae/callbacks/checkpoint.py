@@ -98,7 +98,7 @@ class Checkpoint(keras.callbacks.Callback):
                 f"{'a second one' if progress else f'a model of type {type(self.model).__name__}'}."
             )
         _check_data(self.model, progress)
-        self._stop_asked, self._target = False, None
+        self._stop_asked, self._target, self._epoch = False, None, None
         self._steps, self._point, self._boundary = 0, None, None
         self._store.lock()
         progress.listener = self
@@ -153,8 +153,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def interrupted(self) -> None:
         """Saves at a `KeyboardInterrupt`, unless it has torn a step in two."""
-        if self._target is not None:
-            return  # nothing has been trained since the checkpoint
+        if self._target is not None or (self._epoch is None and self._point is None):
+            return  # nothing has been trained since the checkpoint, or at all
         swapped = any(getattr(c, "_ema_weights_in_model", False) for c in self._others)
         if (self.model.run_eagerly and self._point is None) or (swapped and self._point):
             log.warning("Interrupted within a step: the last checkpoint is the one before it.")
@@ -239,7 +239,8 @@ class Checkpoint(keras.callbacks.Callback):
         number = content["num_variables"]
         for variable, value in zip(state_of(self.model), arrays[:number], strict=True):
             variable.assign(value)
-        lost = state.restore(self._others, content["callbacks"], arrays[number:])
+        values = [np.array(a) for a in arrays[number:]]  # which callbacks may change in place
+        lost = state.restore(self._others, content["callbacks"], values)
         if lost and self._target is None:  # not a second time
             log.warning("The checkpoint has the state of callbacks that are absent: %s.", lost)
         self.model.stop_training = content["position"]["stopped"]

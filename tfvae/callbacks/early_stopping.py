@@ -32,7 +32,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             super().on_epoch_end(epoch, logs)
 
     def _is_warming_up(self) -> bool:
-        step = int(self.model.optimizer.iterations.numpy())
+        step = int(self.model.optimizer.iterations)
         schedules = [
             value
             for objective in getattr(self.model, "objectives", ())

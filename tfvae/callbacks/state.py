@@ -98,7 +98,7 @@ def _encoded(value: Any, arrays: list[np.ndarray], offset: int) -> Any:
     if isinstance(value, tf.Tensor | tf.Variable | keras.Variable):
         value = np.asarray(value)
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufV":
-        arrays.append(np.asarray(value))
+        arrays.append(np.array(value))  # a copy: it may be changed in place
         kind = "array" if isinstance(value, np.ndarray) else "scalar"
         return {kind: offset + len(arrays) - 1}
     if type(value) in (list, tuple):
@@ -125,9 +125,7 @@ def _same(a: Any, b: Any) -> bool:
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):
-        return a is b or (
-            a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-        )
+        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict):

@@ -46,7 +46,9 @@ def active_units(model: Any, inputs: Any, threshold: float = 0.01) -> int:
     >>> evaluation.active_units(vae, x_test)
     """
     threshold = checks.finite_number("threshold", threshold, minimum=0.0)
-    means = np.asarray(model.embed(inputs), "float64")
+    means = over_rows(
+        model, "posterior means", lambda batch, _: model.encode(batch).mean(), inputs, ROWS
+    ).astype("float64")
     _require_rows(len(means))
     return int(np.sum(means.reshape(len(means), -1).var(axis=0) > threshold))
 
