@@ -22,7 +22,7 @@ FLOORS = [
 ]
 # `export` is a method of every Keras model; it looks up when it is called.
 LOOKS_UP = {("models", "export")}
-SAME_FLOOR = {("networks", "layers"), ("cli", "runs"), ("__main__", "cli")}
+SAME_FLOOR = {("networks", "layers"), ("flows", "layers"), ("cli", "runs"), ("__main__", "cli")}
 OPTIONAL = {"matplotlib", "sklearn", "scipy", "rich", "typer", "ai_edge_litert"}
 
 

@@ -8,6 +8,7 @@ from tfvae import (
     draws,
     evaluation,
     export,
+    flows,
     networks,
     objectives,
     plots,
@@ -16,7 +17,20 @@ from tfvae import (
 )
 from tfvae.errors import ArtifactError, DataError, NumericalError, ResumeMismatch
 from tfvae.models import VAE, LatentVariableModel
-from tfvae.stochastic import Conditional, Head, StandardNormal, StochasticLayer, Trainable
+from tfvae.stochastic import (
+    Conditional,
+    Fixed,
+    Head,
+    Mixture,
+    PowerSpherical,
+    SphericalUniform,
+    StandardNormal,
+    StochasticLayer,
+    Trainable,
+    Transformed,
+    VampPrior,
+    dirichlet_laplace,
+)
 
 __version__ = "0.1.0"
 
@@ -25,17 +39,25 @@ __all__ = [
     "ArtifactError",
     "Conditional",
     "DataError",
+    "Fixed",
     "Head",
     "LatentVariableModel",
+    "Mixture",
     "NumericalError",
+    "PowerSpherical",
     "ResumeMismatch",
+    "SphericalUniform",
     "StandardNormal",
     "StochasticLayer",
     "Trainable",
+    "Transformed",
+    "VampPrior",
     "data",
+    "dirichlet_laplace",
     "draws",
     "evaluation",
     "export",
+    "flows",
     "networks",
     "objectives",
     "plots",

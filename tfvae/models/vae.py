@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import checks
-from tfvae.distributions import exact_kl
+from tfvae.distributions import center, exact_kl
 from tfvae.draws import Draws
 from tfvae.gradients import stopped, weighted_path
 from tfvae.layers.building import build_once
@@ -172,9 +172,13 @@ class VAE(LatentVariableModel):
         return self.decoder(z, condition)
 
     def reconstruct(self, inputs: Any) -> tf.Tensor:
-        """Returns the mean of p(x | z) at the mean of q(z | x), [B, *event_shape]; never random."""
+        """Returns the mean of p(x | z) at the mean of q(z | x), [B, *event_shape]; never random.
+
+        Where no mean of q is known, as behind a flow, its center stands for it; see
+        `tfvae.distributions.center`.
+        """
         condition = unpack(inputs).condition
-        return self.decode(self.encode(inputs).mean(), condition).mean()
+        return self.decode(center(self.encode(inputs)), condition).mean()
 
     def generate(
         self, num_samples: int, condition: Any = None, seed: int | None = None, draw: bool = False
@@ -236,7 +240,7 @@ class VAE(LatentVariableModel):
 
         @tf.function(reduce_retracing=True, autograph=False)
         def means(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-            return self.encoder(batch["x"], batch.get("condition")).mean()
+            return center(self.encoder(batch["x"], batch.get("condition")))
 
         return np.concatenate(
             [means(b).numpy() for b in tf.data.Dataset.from_tensor_slices(parts).batch(size)]
