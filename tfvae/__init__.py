@@ -16,11 +16,14 @@ from tfvae import (
     schedules,
 )
 from tfvae.errors import ArtifactError, DataError, NumericalError, ResumeMismatch
+from tfvae.ex_post import fit_prior
 from tfvae.models import VAE, LadderVAE, LatentVariableModel
 from tfvae.stochastic import (
     Conditional,
+    FiniteScalar,
     Fixed,
     Head,
+    LowRankNormal,
     Mixture,
     PowerSpherical,
     SphericalUniform,
@@ -28,7 +31,9 @@ from tfvae.stochastic import (
     StochasticLayer,
     Trainable,
     Transformed,
+    UniformCodes,
     VampPrior,
+    VectorQuantized,
     dirichlet_laplace,
 )
 
@@ -39,10 +44,12 @@ __all__ = [
     "ArtifactError",
     "Conditional",
     "DataError",
+    "FiniteScalar",
     "Fixed",
     "Head",
     "LadderVAE",
     "LatentVariableModel",
+    "LowRankNormal",
     "Mixture",
     "NumericalError",
     "PowerSpherical",
@@ -52,12 +59,15 @@ __all__ = [
     "StochasticLayer",
     "Trainable",
     "Transformed",
+    "UniformCodes",
     "VampPrior",
+    "VectorQuantized",
     "data",
     "dirichlet_laplace",
     "draws",
     "evaluation",
     "export",
+    "fit_prior",
     "flows",
     "networks",
     "objectives",

@@ -260,3 +260,11 @@ MODEL_LAWS = [
     config_restores_it,
     the_bound_lies_below_the_evidence,
 ]
+
+# Laws that compile programs of their own.
+COSTLY_LAWS = [
+    eager_equals_graph_and_xla,
+    batching_does_not_bend_the_metrics,
+    evaluating_changes_nothing,
+    predictions_are_never_random,
+]

@@ -46,6 +46,7 @@ STOCHASTIC = {
     "Conditional": lambda: tfvae.Conditional(networks.mlp([6]), tfvae.Head("Normal", (4,))),
     "Fixed(Normal)": lambda: tfvae.Fixed("Normal", (2, 3), {"loc": [0.0, 1.0, 2.0], "scale": 0.5}),
     "Fixed(codes)": lambda: tfvae.Fixed("OneHotCategorical", (5, 3), {"logits": 0.0}),
+    "LowRankNormal": lambda: tfvae.LowRankNormal((4,), rank=2),
     "Mixture(Normal)": lambda: tfvae.Mixture("Normal", (4,), num_components=3),
     "Mixture(MultivariateNormalTriL)": lambda: tfvae.Mixture(
         "MultivariateNormalTriL", (4,), num_components=2
@@ -66,6 +67,12 @@ STOCHASTIC = {
     "VampPrior": lambda: tfvae.VampPrior(
         tfvae.Conditional(networks.mlp([6]), tfvae.Head("Normal", (4,))), (5,), num_components=3
     ),
+}
+
+# Codes that their features [B, 5] determine.
+CODES = {
+    "FiniteScalar": lambda: tfvae.FiniteScalar((3,), levels=(5, 3)),
+    "VectorQuantized": lambda: tfvae.VectorQuantized((3, 2), num_codes=7),
 }
 
 # Flows over 4 numbers.
@@ -137,6 +144,7 @@ MODELS = {
         lambda: recipes.flow_prior_vae((8, 8, 1), num_layers=2, **SMALL),
         IMAGES,
     ),
+    "recipes.fsq_vae": (lambda: recipes.fsq_vae((8, 8, 1), levels=(3, 3), **SMALL), IMAGES),
     "recipes.gumbel_vae": (
         lambda: recipes.gumbel_vae((8, 8, 1), num_classes=4, **SMALL),
         IMAGES,
@@ -153,6 +161,10 @@ MODELS = {
     ),
     "recipes.vamp_vae": (
         lambda: recipes.vamp_vae((8, 8, 1), num_components=4, pseudo_inputs=IMAGES, **SMALL),
+        IMAGES,
+    ),
+    "recipes.vq_vae": (
+        lambda: recipes.vq_vae((8, 8, 1), code_size=2, num_codes=5, **SMALL),
         IMAGES,
     ),
     "VAE(conditional prior)": (
@@ -184,4 +196,14 @@ MODELS = {
         IMAGES,
     ),
     "VAE(free bits)": (lambda: _model(objective=objectives.ELBO(free_bits=0.1)), IMAGES),
+}
+
+# Models of which other rows have the parts: they are held by the laws that need no other program.
+COMPOSED = {
+    "VAE(conditional prior)",
+    "recipes.flow_prior_vae",
+    "recipes.fsq_vae",
+    "recipes.gumbel_vae",
+    "recipes.hyperspherical_vae",
+    "recipes.mixture_vae",
 }

@@ -85,7 +85,7 @@ def names_in(rows_of_kind):
 @pytest.mark.parametrize(
     ("module", "kind", "rows_of_kind"),
     [
-        (tfvae, tfvae.StochasticLayer, rows.STOCHASTIC),
+        (tfvae, tfvae.StochasticLayer, rows.STOCHASTIC | rows.CODES | {"UniformCodes": None}),
         (objectives, objectives.Objective, rows.OBJECTIVES),
         (flows, flows.Flow, rows.FLOWS),
         (schedules, schedules.Schedule, rows.SCHEDULES),

@@ -2,5 +2,6 @@
 
 from tfvae.distributions.center import center
 from tfvae.distributions.divergence import exact_kl, exact_kl_parts
+from tfvae.distributions.uniform_codes import UniformCodes
 
-__all__ = ["center", "exact_kl", "exact_kl_parts"]
+__all__ = ["UniformCodes", "center", "exact_kl", "exact_kl_parts"]
