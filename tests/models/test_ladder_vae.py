@@ -185,6 +185,11 @@ class PathOnly(objectives.ELBO):
             "of two levels or more",
         ),
         (
+            lambda: tfvae.recipes.ladder_vae((6,), latent_size=3),
+            ValueError,
+            "`latent_size` must be left out of a ladder",
+        ),
+        (
             lambda: tfvae.LadderVAE(
                 **parts()
                 | {"priors": [tfvae.StandardNormal((2,)), tfvae.Mixture("Normal", (3,), 2)]}

@@ -25,9 +25,17 @@ def ladder_vae(
         units: Widths of the layers of every network.
         **arguments: Those of `recipes.vae`; warm-up of beta keeps the upper levels alive.
 
+    Raises:
+        ValueError: If there are fewer than two levels, or an argument is out of range.
+
     Example: five levels, as in the paper.
     >>> model = ladder_vae((784,), latent_sizes=(4, 8, 16, 32, 64))
     """
+    if "latent_size" in arguments:
+        raise ValueError(
+            "`latent_size` must be left out of a ladder, which has one for each level. Received: "
+            f"latent_size={arguments['latent_size']}. Fix: pass latent_sizes=(16, 32), top first."
+        )
     *upper, bottom = checks.shape("latent_sizes", latent_sizes)
     base = vae(event_shape, latent_size=bottom, units=units, **arguments)
     with seeded_initializers(base.seed + 1):

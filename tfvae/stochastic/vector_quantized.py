@@ -71,10 +71,16 @@ class VectorQuantized(StochasticLayer):
         build_once(self.projection, features_shape)
         shape = (self.num_codes, self.event_shape[-1])
         self.codebook = self.add_weight(
-            name="codebook", shape=shape, initializer=self._initializer, trainable=False
+            name="codebook",
+            shape=shape,
+            initializer=self._initializer,
+            trainable=False,
+            aggregation="mean",
         )
         self.counts, self.sums = (
-            self.add_weight(name=name, shape=s, initializer="zeros", trainable=False)
+            self.add_weight(
+                name=name, shape=s, initializer="zeros", trainable=False, aggregation="mean"
+            )
             for name, s in (("counts", shape[:1]), ("sums", shape))
         )
         self.built = True
