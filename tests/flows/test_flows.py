@@ -108,6 +108,15 @@ def test_a_context_makes_it_another_flow_for_each_example(flow):
     assert np.all(np.abs(after - before)[:, 1] > 0)
 
 
+def test_one_point_meets_all_contexts(flow):
+    point = tf.random.stateless_normal([SIZE], [6, 7])
+    whole = flow(CONTEXT).forward(tf.tile(point[None], [3, 1]))
+    for x in (point, point[None]):
+        np.testing.assert_allclose(flow(CONTEXT).forward(x), whole, atol=1e-5)
+        y = flow(CONTEXT).inverse(x)
+        np.testing.assert_allclose(flow(CONTEXT).forward(y + 0.0), [point] * 3, atol=1e-3)
+
+
 def test_it_is_restored_from_its_config(flow):
     copy = laws.reloaded(flow)
     copy(CONTEXT)

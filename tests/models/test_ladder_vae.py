@@ -107,6 +107,15 @@ def test_the_kl_by_level_is_that_of_the_closed_form(exact):
     np.testing.assert_allclose(draws.elbo, log_evidence(X), atol=0.15)
 
 
+def test_free_bits_are_charged_by_level(exact):
+    draws = exact(X.astype("float32"), num_samples=3)
+    mean = tf.reduce_mean(draws.kl_parts, axis=0).numpy()
+    free_bits = float(mean.mean())  # between the two
+    loss = tf.reduce_mean(objectives.ELBO(free_bits=free_bits).loss(draws, 0))
+    charged = loss + tf.reduce_mean(draws.log_likelihood)
+    np.testing.assert_allclose(charged, np.maximum(mean, free_bits).sum(), rtol=1e-4)
+
+
 def test_the_mean_of_the_exact_posterior_is_its_encoding(exact):
     """E[z2, z1 | x] by conditioning the joint Gaussian."""
     z1_z1 = A @ A.T + S1**2 * np.eye(3)

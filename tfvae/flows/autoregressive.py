@@ -55,6 +55,7 @@ class MaskedAffine(tfb.AutoCompositeTensorBijector):
             return i + 1, (y - shift) * tf.exp(-log_scale)
 
         size = y.shape[-1]
+        y += tf.zeros_like(self._weights[1][..., :1])  # as many rows as the context, from the start
         # XLA differentiates a loop only if it knows the number of passes.
         _, x = tf.while_loop(
             lambda i, _: i < size, body, (tf.constant(0), y), maximum_iterations=size

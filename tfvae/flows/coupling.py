@@ -67,8 +67,8 @@ class Coupling(tfb.AutoCompositeTensorBijector):
         return a, b, self._elementwise(outputs)
 
     def _join(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-        if a.shape.rank < b.shape.rank:  # x has fewer axes than the context
-            a = tf.broadcast_to(a, tf.concat([tf.shape(b)[:-1], tf.shape(a)[-1:]], 0))
+        # b may have more rows than x had: those of the context.
+        a = tf.broadcast_to(a, tf.concat([tf.shape(b)[:-1], tf.shape(a)[-1:]], 0))
         return tf.gather(tf.concat([a, b], axis=-1), np.argsort(self._order).tolist(), axis=-1)
 
 
