@@ -155,7 +155,7 @@ MODELS = {
     "recipes.hyperspherical_vae": (lambda: recipes.hyperspherical_vae((8, 8, 1), **SMALL), IMAGES),
     "recipes.iaf_vae": (lambda: recipes.iaf_vae((8, 8, 1), num_layers=1, **SMALL), IMAGES),
     "LadderVAE(recipes.ladder_vae)": (
-        lambda: recipes.ladder_vae((8, 8, 1), latent_sizes=(2, 3), units=(12,), seed=0),
+        lambda: recipes.ladder_vae((8, 8, 1), latent_sizes=(2, 2, 3), units=(12,), seed=0),
         IMAGES,
     ),
     "recipes.mixture_vae": (
