@@ -17,7 +17,7 @@ FLOORS = [
     {"stochastic"},
     {"objectives"},
     {"models", "vi"},
-    {"recipes", "evaluation", "callbacks", "export", "data", "plots", "testing"},
+    {"recipes", "evaluation", "callbacks", "export", "data", "plots", "testing"} | {"ex_post"},
     {"cli", "runs", "__main__"},
 ]
 # `export` is a method of every Keras model; it looks up when it is called.
@@ -25,6 +25,7 @@ LOOKS_UP = {("models", "export")}
 SAME_FLOOR = {
     ("callbacks", "evaluation"),
     ("networks", "layers"),
+    ("flows", "layers"),
     ("cli", "runs"),
     ("__main__", "cli"),
 }

@@ -18,7 +18,8 @@ class Draws(NamedTuple):
         log_likelihood: log p(x | z), [S, B].
         log_prior: log p(z), [S, B].
         log_posterior: log q(z | x), [S, B].
-        posterior: q(z | x), for objectives that need it away from `z`; a `tfd.Distribution` [B].
+        posterior: q(z | x), for objectives that need it away from `z`; a `tfd.Distribution` [B], a
+            tuple of them for a hierarchy.
         prior: p(z), likewise.
     """
 
@@ -39,6 +40,8 @@ class Draws(NamedTuple):
         """KL[q(z | x) || p(z)] in closed form, [B], or None where none is known."""
         if self.posterior is None or self.prior is None:
             return None
+        if isinstance(self.posterior, tuple):
+            return None if self.kl_parts is None else tf.reduce_sum(self.kl_parts, axis=-1)
         return exact_kl(self.posterior, self.prior)
 
     @property
@@ -51,9 +54,18 @@ class Draws(NamedTuple):
 
     @property
     def kl_parts(self) -> tf.Tensor | None:
-        """KL by latent dimension, [B, D], where posterior and prior factorise, else None."""
+        """KL by latent dimension, [B, D], where posterior and prior factorise, else None.
+
+        In a hierarchy it is the KL by level, [B, L]: exact given the draws of the levels above.
+        """
         if self.posterior is None or self.prior is None:
             return None
+        if isinstance(self.posterior, tuple):
+            levels = [exact_kl(q, p) for q, p in zip(self.posterior, self.prior, strict=True)]
+            if any(kl is None for kl in levels):
+                return None
+            top, *below = levels  # [B], then [S, B]
+            return tf.stack([top, *(tf.reduce_mean(kl, axis=0) for kl in below)], axis=-1)
         return exact_kl_parts(self.posterior, self.prior)
 
     @property

@@ -6,10 +6,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import tfvae
 from tfvae import evaluation
-from tfvae.distributions import observed_log_prob
+from tfvae.distributions import center, observed_log_prob
 
 FEATURES = tf.random.stateless_normal([6, 5], [0, 1])
+WITHOUT_INPUTS = {
+    "Fixed",
+    "Mixture",
+    "SphericalUniform",
+    "StandardNormal",
+    "Trainable",
+    "VampPrior",
+}
 
 
 def reloaded(layer):
@@ -19,7 +28,8 @@ def reloaded(layer):
 
 def inputs_of(layer, features=FEATURES):
     """Returns the call's argument: features, or None for layers without inputs."""
-    return None if type(layer).__name__ in ("Trainable", "StandardNormal") else features
+    layer = getattr(layer, "base", layer)  # of a flow
+    return None if type(layer).__name__ in WITHOUT_INPUTS else features
 
 
 # ---- stochastic layers
@@ -117,14 +127,19 @@ def batch_of(data, rows):
 def parts(model, data):
     """Deterministic numbers of a forward pass: nothing in them depends on the generator."""
     posterior = model.encode(data)
+    if isinstance(posterior, tuple):
+        numbers = {f"mean {level}": q.mean() for level, q in enumerate(posterior)}
+        return numbers | {"log_likelihood": model.decode([*numbers.values()]).log_prob(data)}
     condition = data.get("condition") if isinstance(data, dict) else None
     x, mask = (data["x"], data.get("mask")) if isinstance(data, dict) else (data, None)
-    likelihood = model.decode(posterior.mean(), condition)
+    mean, prior = center(posterior), model.prior(condition)
+    if isinstance(model.prior, tfvae.SphericalUniform):
+        mean = tf.math.l2_normalize(mean, axis=-1)
     return {
-        "mean": posterior.mean(),
-        "scale": posterior.stddev(),
-        "log_likelihood": observed_log_prob(likelihood, x, mask),
-        "log_prior": model.prior(condition).log_prob(posterior.mean()),
+        "mean": mean,
+        "log_likelihood": observed_log_prob(model.decode(mean, condition), x, mask),
+        "log_prior": prior.log_prob(mean),
+        "log_posterior": posterior.log_prob(mean),
     }
 
 
@@ -141,7 +156,7 @@ def training_lowers_the_loss(model, data):
         history["elbo"], history["log_likelihood"], history["kl"], strict=True
     ):
         assert abs(elbo - (log_likelihood - kl)) < 1e-3
-        assert kl >= 0
+        assert kl >= 0 or not model.has_exact_kl
 
 
 def eager_equals_graph_and_xla(model, data):
@@ -168,8 +183,9 @@ def gradients_reach_every_weight_of_the_model(model, data):
 def batching_does_not_bend_the_metrics(model, data):
     """The exact KL and the evaluation's mean are the same however the rows are split."""
     results = [model.evaluate(data, batch_size=b, verbose=0, return_dict=True) for b in (7, 64, 96)]
-    exact = [r["kl"] for r in results]
-    np.testing.assert_allclose(exact, exact[0], rtol=1e-6)
+    if model.has_exact_kl and not isinstance(model, tfvae.LadderVAE):  # its levels see draws
+        exact = [r["kl"] for r in results]
+        np.testing.assert_allclose(exact, exact[0], rtol=1e-6)
     spread = np.ptp([r["log_likelihood"] for r in results])
     assert spread < 0.2 * abs(results[0]["log_likelihood"])
 
@@ -200,13 +216,15 @@ def generated_examples_follow_the_seed(model, data):
         assert not np.array_equal(first, other)
 
 
-def saving_restores_it_and_training_goes_on(model, data, folder):
-    """Outputs and the next epoch of a loaded model equal the original's bit for bit."""
+def saving_restores_it_and_training_goes_on(model, data, folder, train=True):
+    """Outputs and, with `train`, the next epoch of a loaded model equal the original's bits."""
     path = os.path.join(folder, "model.keras")
     model.save(path)
     copy = keras.saving.load_model(path)
     np.testing.assert_array_equal(model.predict(data, verbose=0), copy.predict(data, verbose=0))
     assert model.evaluate(data, verbose=0) == copy.evaluate(data, verbose=0)
+    if not train:
+        return
     if any(isinstance(layer, keras.layers.Dropout) for layer in model._flatten_layers()):
         return  # Keras does not save the state of a dropout's generator
     histories = [
@@ -216,6 +234,8 @@ def saving_restores_it_and_training_goes_on(model, data, folder):
 
 
 def config_restores_it(model, data):
+    if isinstance(getattr(model, "prior", None), tfvae.VampPrior | tfvae.UniformCodes):
+        return  # a config alone makes two of a shared layer; a saved model does not
     copy = reloaded(model)
     copy.encode(batch_of(data, 2))
     copy.set_weights(model.get_weights())
@@ -240,4 +260,12 @@ MODEL_LAWS = [
     generated_examples_follow_the_seed,
     config_restores_it,
     the_bound_lies_below_the_evidence,
+]
+
+# Laws that compile programs of their own.
+COSTLY_LAWS = [
+    eager_equals_graph_and_xla,
+    batching_does_not_bend_the_metrics,
+    evaluating_changes_nothing,
+    predictions_are_never_random,
 ]

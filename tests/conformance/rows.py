@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 import tfvae
-from tfvae import networks, objectives, recipes, schedules
+from tfvae import flows, networks, objectives, recipes, schedules
 
 # Families of a `Head`: name -> (event shape, fixed parameters).
 FAMILIES = {
@@ -20,6 +20,7 @@ FAMILIES = {
     "DirichletMultinomial": ((4,), {"total_count": 10.0}),
     "DiscretizedLogistic": ((4,), None),
     "DiscretizedLogisticMixture": ((2, 2), {"num_components": 3}),
+    "ExpRelaxedOneHotCategorical": ((2, 3), {"temperature": 0.67}),
     "Exponential": ((4,), None),
     "Gamma": ((4,), None),
     "Laplace": ((4,), None),
@@ -53,11 +54,44 @@ STOCHASTIC = {
         [tfvae.Head("Normal", (2,)), tfvae.Head("Poisson", (2,))], [[3, 0], [1, 2]]
     ),
     "Conditional": lambda: tfvae.Conditional(networks.mlp([6]), tfvae.Head("Normal", (4,))),
+    "Fixed(Normal)": lambda: tfvae.Fixed("Normal", (2, 3), {"loc": [0.0, 1.0, 2.0], "scale": 0.5}),
+    "Fixed(codes)": lambda: tfvae.Fixed("OneHotCategorical", (5, 3), {"logits": 0.0}),
+    "LowRankNormal": lambda: tfvae.LowRankNormal((4,), rank=2),
+    "Mixture(Normal)": lambda: tfvae.Mixture("Normal", (4,), num_components=3),
+    "Mixture(MultivariateNormalTriL)": lambda: tfvae.Mixture(
+        "MultivariateNormalTriL", (4,), num_components=2
+    ),
+    "PowerSpherical": lambda: tfvae.PowerSpherical((4,)),
+    "SphericalUniform": lambda: tfvae.SphericalUniform((4,)),
     "StandardNormal": lambda: tfvae.StandardNormal((2, 3)),
     "Trainable(Normal)": lambda: tfvae.Trainable(
         "Normal", (4,), initial={"loc": 0.3, "scale": [0.1, 0.2, 0.3, 2.0]}
     ),
     "Trainable(MultivariateNormalTriL)": lambda: tfvae.Trainable("MultivariateNormalTriL", (4,)),
+    "Transformed(prior)": lambda: tfvae.Transformed(
+        tfvae.StandardNormal((4,)), flows.RealNVP((4,), num_layers=2, units=(6,))
+    ),
+    "Transformed(posterior)": lambda: tfvae.Transformed(
+        tfvae.Head("Normal", (4,)), flows.InverseAutoregressive((4,), units=(6,))
+    ),
+    "VampPrior": lambda: tfvae.VampPrior(
+        tfvae.Conditional(networks.mlp([6]), tfvae.Head("Normal", (4,))), (5,), num_components=3
+    ),
+}
+
+# Codes that their features [B, 5] determine.
+CODES = {
+    "FiniteScalar": lambda: tfvae.FiniteScalar((3,), levels=(5, 3)),
+    "VectorQuantized": lambda: tfvae.VectorQuantized((3, 2), num_codes=7),
+}
+
+# Flows over 4 numbers.
+FLOWS = {
+    "InverseAutoregressive": lambda: flows.InverseAutoregressive((4,), units=(7,)),
+    "MaskedAutoregressive": lambda: flows.MaskedAutoregressive((4,), 3, units=(7, 6)),
+    "NeuralSpline": lambda: flows.NeuralSpline((4,), 2, units=(6,), num_bins=4),
+    "Planar": lambda: flows.Planar((4,), num_layers=3),
+    "RealNVP": lambda: flows.RealNVP((4,), units=(6,)),
 }
 
 
@@ -152,6 +186,40 @@ MODELS = {
         ),
         _table(),
     ),
+    "recipes.flow_prior_vae": (
+        lambda: recipes.flow_prior_vae((8, 8, 1), num_layers=2, **SMALL),
+        IMAGES,
+    ),
+    "recipes.fsq_vae": (lambda: recipes.fsq_vae((8, 8, 1), levels=(3, 3), **SMALL), IMAGES),
+    "recipes.gumbel_vae": (
+        # At beta = 1 so small a model does better without latents, and all its units die.
+        lambda: recipes.gumbel_vae(
+            (8, 8, 1), num_classes=4, objective=objectives.ELBO(beta=0.2), **SMALL
+        ),
+        IMAGES,
+    ),
+    "recipes.hyperspherical_vae": (lambda: recipes.hyperspherical_vae((8, 8, 1), **SMALL), IMAGES),
+    "recipes.iaf_vae": (lambda: recipes.iaf_vae((8, 8, 1), num_layers=1, **SMALL), IMAGES),
+    "LadderVAE(recipes.ladder_vae)": (
+        lambda: recipes.ladder_vae((8, 8, 1), latent_sizes=(2, 2, 3), units=(12,), seed=0),
+        IMAGES,
+    ),
+    "recipes.mixture_vae": (
+        lambda: recipes.mixture_vae((8, 8, 1), num_components=3, **SMALL),
+        IMAGES,
+    ),
+    "recipes.vamp_vae": (
+        lambda: recipes.vamp_vae((8, 8, 1), num_components=4, pseudo_inputs=IMAGES, **SMALL),
+        IMAGES,
+    ),
+    "recipes.vq_vae": (
+        lambda: recipes.vq_vae((8, 8, 1), code_size=2, num_codes=5, **SMALL),
+        IMAGES,
+    ),
+    "VAE(conditional prior)": (
+        lambda: _model(prior=tfvae.Conditional(networks.mlp([6]), tfvae.Head("Normal", (3,)))),
+        {"x": IMAGES, "condition": LABELS},
+    ),
     "VAE(convolutional)": (
         lambda: _model(
             networks.convolutional([4, 6]), networks.deconvolutional([6, 4], start=(2, 2, 3))
@@ -201,4 +269,14 @@ TRAINED = {
         prior=tfvae.Trainable("Bernoulli", (3,)),
         objective=objectives.VIMCO(num_samples=8),
     ),
+}
+
+# Models of which other rows have the parts: they are held by the laws that need no other program.
+COMPOSED = {
+    "VAE(conditional prior)",
+    "recipes.flow_prior_vae",
+    "recipes.fsq_vae",
+    "recipes.gumbel_vae",
+    "recipes.hyperspherical_vae",
+    "recipes.mixture_vae",
 }

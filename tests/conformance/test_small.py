@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 from conformance import laws, rows
 
 import tfvae
-from tfvae import networks, objectives, recipes, schedules
+from tfvae import flows, networks, objectives, recipes, schedules
 from tfvae.draws import Draws
 from tfvae.layers.building import build_once
 
@@ -130,21 +130,24 @@ def test_free_bits_charge_each_dimension_at_least_that_much():
 
 
 def names_in(rows_of_kind):
-    return {name.split("(")[0].removeprefix("recipes.") for name in rows_of_kind}
+    """Names of what the rows are for: before the bracket, and in it for a class and its recipe."""
+    parts = [part for name in rows_of_kind for part in name.rstrip(")").split("(")]
+    return {part.removeprefix("recipes.") for part in parts}
 
 
 @pytest.mark.parametrize(
     ("module", "kind", "rows_of_kind"),
     [
-        (tfvae, tfvae.StochasticLayer, rows.STOCHASTIC),
+        (tfvae, tfvae.StochasticLayer, rows.STOCHASTIC | rows.CODES | {"UniformCodes": None}),
         (objectives, objectives.Objective, rows.OBJECTIVES),
+        (flows, flows.Flow, rows.FLOWS),
         (schedules, schedules.Schedule, rows.SCHEDULES),
         (tfvae, keras.Model, rows.MODELS),
     ],
-    ids=["stochastic", "objectives", "schedules", "models"],
+    ids=["stochastic", "objectives", "flows", "schedules", "models"],
 )
 def test_every_public_class_has_a_row(module, kind, rows_of_kind):
-    abstract = {"StochasticLayer", "Objective", "LatentVariableModel", "Schedule"}
+    abstract = {"Flow", "StochasticLayer", "Objective", "LatentVariableModel", "Schedule"}
     public = {
         name
         for name, c in vars(module).items()

@@ -2,11 +2,13 @@
 
 from tfvae.distributions.bag_of_words import BagOfWords
 from tfvae.distributions.bernoulli import Bernoulli
+from tfvae.distributions.center import center
 from tfvae.distributions.discretized_logistic import DiscretizedLogistic
 from tfvae.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from tfvae.distributions.divergence import exact_kl, exact_kl_parts
 from tfvae.distributions.negative_binomial_by_mean import NegativeBinomialByMean
 from tfvae.distributions.observed import observed_log_prob, with_exposure
+from tfvae.distributions.uniform_codes import UniformCodes
 from tfvae.distributions.zero_inflated_negative_binomial_by_mean import (
     ZeroInflatedNegativeBinomialByMean,
 )
@@ -17,7 +19,9 @@ __all__ = [
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",
     "NegativeBinomialByMean",
+    "UniformCodes",
     "ZeroInflatedNegativeBinomialByMean",
+    "center",
     "exact_kl",
     "exact_kl_parts",
     "observed_log_prob",

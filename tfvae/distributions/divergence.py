@@ -1,5 +1,6 @@
 """Kullback-Leibler divergences in closed form, in nats."""
 
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -55,3 +56,14 @@ def _as_multivariate_normal(d: Any) -> Any:
         return d
     loc, scale = d.distribution.loc, d.distribution.scale
     return tfd.MultivariateNormalDiag(loc + tf.zeros_like(scale), scale + tf.zeros_like(loc))
+
+
+@tfd.RegisterKL(tfd.MultivariateNormalDiagPlusLowRankCovariance, tfd.Independent)
+def _kl_low_rank_independent(q: Any, p: Any, name: str | None = None) -> tf.Tensor:
+    """KL[N(m, S) || N(n, diag(t**2))]: the cross-entropy needs the diagonal of S alone."""
+    if not isinstance(p.distribution, tfd.Normal) or len(p.event_shape) != 1:
+        raise NotImplementedError("It is known for factorised Gaussians over vectors.")
+    variance = tf.square(p.distribution.scale)
+    error = tf.square(q.mean() - p.distribution.loc)
+    log_scale = tf.math.log(2.0 * math.pi * variance)
+    return 0.5 * tf.reduce_sum((q.variance() + error) / variance + log_scale, -1) - q.entropy()

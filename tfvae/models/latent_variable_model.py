@@ -66,6 +66,17 @@ class LatentVariableModel(UnsupervisedModel):
             list(self.objective) if isinstance(self.objective, list | tuple) else [self.objective]
         )
 
+    def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
+        """Prints Keras' summary, then shapes and objectives and whether the KL is exact."""
+        super().summary(*args, print_fn=print_fn, **kwargs)
+        names = " + ".join(type(o).__name__ for o in self.objectives)
+        kl = "not known before the model is built"
+        if self.built:
+            kl = "in closed form" if self.has_exact_kl else "estimated from the draws"
+        (print_fn or print)(
+            f" x: {self.event_shape}; z: {self.latent_shape}; objective: {names}; KL: {kl}"
+        )
+
     @property
     def path_weight(self) -> Any:
         """The one path weight among the objectives, or None."""

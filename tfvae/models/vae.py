@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import checks
-from tfvae.distributions import exact_kl, observed_log_prob, with_exposure
+from tfvae.distributions import center, exact_kl, observed_log_prob, with_exposure
 from tfvae.draws import Draws
 from tfvae.gradients import stopped, weighted_path
 from tfvae.layers.building import build_once
@@ -92,17 +92,6 @@ class VAE(LatentVariableModel):
         zeros = self._zeros()
         return exact_kl(self.encode(zeros), self.prior(zeros.get("condition"))) is not None
 
-    def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
-        """Prints Keras' summary, then shapes and objectives and whether the KL is exact."""
-        super().summary(*args, print_fn=print_fn, **kwargs)
-        names = " + ".join(type(o).__name__ for o in self.objectives)
-        kl = "not known before the model is built"
-        if self.built:
-            kl = "in closed form" if self.has_exact_kl else "estimated from the draws"
-        (print_fn or print)(
-            f" x: {self.event_shape}; z: {self.latent_shape}; objective: {names}; KL: {kl}"
-        )
-
     def build(self, input_shape: Any) -> None:
         if self.built:
             return
@@ -187,10 +176,11 @@ class VAE(LatentVariableModel):
     def reconstruct(self, inputs: Any) -> tf.Tensor:
         """Returns the mean of p(x | z) at the mean of q(z | x), [B, *event_shape]; never random.
 
-        Missing entries are imputed; counts are those of the row's exposure.
+        Missing entries are imputed; counts are those of the row's exposure. Where no mean of q is
+        known, as behind a flow, its center stands for it; see `tfvae.distributions.center`.
         """
         batch = unpack(inputs)
-        likelihood = self.decode(self.encode(inputs).mean(), batch.condition)
+        likelihood = self.decode(center(self.encode(inputs)), batch.condition)
         return with_exposure(likelihood, batch.exposure).mean()
 
     def generate(
@@ -254,7 +244,7 @@ class VAE(LatentVariableModel):
 
         @tf.function(reduce_retracing=True, autograph=False)
         def means(part: dict[str, tf.Tensor]) -> tf.Tensor:
-            return self.encoder(Inputs(**part).seen, part.get("condition")).mean()
+            return center(self.encoder(Inputs(**part).seen, part.get("condition")))
 
         return np.concatenate(
             [means(b).numpy() for b in tf.data.Dataset.from_tensor_slices(parts).batch(size)]

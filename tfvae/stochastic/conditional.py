@@ -45,7 +45,12 @@ class Conditional(StochasticLayer):
         self.network, self.head = network, head
         self.event_shape = head.event_shape
 
-    def build(self, inputs_shape: Shape, condition_shape: Shape | None = None) -> None:
+    def build(self, inputs_shape: Shape | None, condition_shape: Shape | None = None) -> None:
+        if inputs_shape is None:
+            raise ValueError(
+                "`condition` must be given to a model whose prior is a `Conditional`. Received: "
+                "no condition. Fix: pass {'x': x, 'condition': condition}."
+            )
         *lead, width = inputs_shape[1:]
         joined = (None, *lead, width + (condition_shape[-1] if condition_shape else 0))
         features_shape = build_network(self.network, joined)
@@ -55,6 +60,8 @@ class Conditional(StochasticLayer):
 
     def call(self, inputs: tf.Tensor, condition: tf.Tensor | None = None) -> Any:
         inputs = tf.convert_to_tensor(inputs)
+        if not inputs.dtype.is_floating:  # codes: draws of a discrete posterior are integers
+            inputs = tf.cast(inputs, tf.float32)
         lead_ndim = inputs.shape.rank - self._inputs_ndim
         if condition is not None:
             inputs = _join(inputs, tf.cast(condition, inputs.dtype), self._inputs_ndim - 1)

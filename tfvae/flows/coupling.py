@@ -1,0 +1,103 @@
+"""Coupling: some dimensions are transformed, elementwise, by functions of the others."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfvae.flows.conditioner import Conditioner, perceptron
+
+tfb = tfp.bijectors
+
+
+class Coupling(tfb.AutoCompositeTensorBijector):
+    """y = (a, f(b; network(a))), where x is (a, b) in some order; both directions cost the same.
+
+    Args:
+        weights: Weights of a `Conditioner`, as tensors.
+        order: The dimensions, first those that stay (a), then those that move (b).
+        num_moved: Number of dimensions that move.
+        elementwise: From the network's outputs [..., num_moved, P] to a bijector of scalars.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[tf.Tensor],
+        order: tuple[int, ...],
+        num_moved: int,
+        elementwise: Callable[[tf.Tensor], Any],
+        validate_args: bool = False,
+        name: str = "coupling",
+    ):
+        parameters = dict(locals())
+        self._weights, self._order, self._num_moved = list(weights), order, num_moved
+        self._elementwise = elementwise
+        super().__init__(
+            forward_min_event_ndims=1,
+            dtype=self._weights[0].dtype,
+            validate_args=validate_args,
+            parameters=parameters,
+            name=name,
+        )
+
+    @classmethod
+    def _parameter_properties(cls, dtype: Any) -> dict[str, Any]:
+        return {}  # the batch shape of a transformed distribution is its base's
+
+    def _forward(self, x: tf.Tensor) -> tf.Tensor:
+        a, b, elementwise = self._parts(x)
+        return self._join(a, elementwise.forward(b))
+
+    def _inverse(self, y: tf.Tensor) -> tf.Tensor:
+        a, b, elementwise = self._parts(y)
+        return self._join(a, elementwise.inverse(b))
+
+    def _forward_log_det_jacobian(self, x: tf.Tensor) -> tf.Tensor:
+        _, b, elementwise = self._parts(x)
+        return tf.reduce_sum(elementwise.forward_log_det_jacobian(b, event_ndims=0), axis=-1)
+
+    def _parts(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Any]:
+        a = tf.gather(x, self._order[: -self._num_moved], axis=-1)
+        b = tf.gather(x, self._order[-self._num_moved :], axis=-1)
+        outputs = perceptron(self._weights, a)
+        shape = [self._num_moved, outputs.shape[-1] // self._num_moved]
+        outputs = tf.reshape(outputs, tf.concat([tf.shape(outputs)[:-1], shape], 0))
+        return a, b, self._elementwise(outputs)
+
+    def _join(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        # b may have more rows than x had: those of the context.
+        a = tf.broadcast_to(a, tf.concat([tf.shape(b)[:-1], tf.shape(a)[-1:]], 0))
+        return tf.gather(tf.concat([a, b], axis=-1), np.argsort(self._order).tolist(), axis=-1)
+
+
+def orders(size: int, num_layers: int) -> list[tuple[int, ...]]:
+    """Returns the order of the dimensions in each of a stack of couplings.
+
+    Layers 2j and 2j + 1 split the same permutation and move complementary halves, so that every
+    dimension moves in each pair; the permutations are constants.
+    """
+    result = []
+    for layer in range(num_layers):
+        permutation = np.random.default_rng(layer // 2).permutation(size).tolist()
+        result.append(tuple(permutation if layer % 2 == 0 else permutation[::-1]))
+    return result
+
+
+def coupling_conditioners(
+    size: int, num_layers: int, units: Sequence[int], outputs_per_dimension: int
+) -> list[Conditioner]:
+    """Returns the conditioners of a stack of couplings, each moving size // 2 or more dimensions.
+
+    An odd one out moves always.
+    """
+    moved = size - size // 2
+    return [
+        Conditioner(size - moved, moved * outputs_per_dimension, units) for _ in range(num_layers)
+    ]
+
+
+def stack(bijectors: Sequence[Any]) -> Any:
+    """Returns a chain that applies the first bijector first."""
+    return tfb.Chain(list(bijectors)[::-1])

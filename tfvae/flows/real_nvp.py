@@ -1,0 +1,59 @@
+"""Real-valued non-volume preserving flows (Dinh et al., 2016, arXiv:1605.08803)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfvae import checks
+from tfvae.flows.affine import bounded
+from tfvae.flows.coupling import Coupling, coupling_conditioners, orders, stack
+from tfvae.flows.flow import Flow
+from tfvae.serialization import serializable
+
+tfb = tfp.bijectors
+
+
+@serializable
+class RealNVP(Flow):
+    """Affine couplings: half of the dimensions are scaled and shifted by functions of the others.
+
+    Density and sampling cost one pass each.
+
+    Args:
+        event_shape: Shape (D,) of one event, D >= 2.
+        num_layers: Number of couplings; two move every dimension once.
+        units: Widths of the hidden layers of each coupling's network.
+
+    Example:
+    >>> RealNVP((8,))(None).forward(tf.zeros([5, 8])).shape
+    TensorShape([5, 8])
+    """
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        num_layers: int = 4,
+        units: Sequence[int] = (64, 64),
+        **kwargs: Any,
+    ):
+        super().__init__(event_shape, **kwargs)
+        self.num_layers = checks.positive_integer("num_layers", num_layers)
+        self.units = checks.shape("units", units)
+        self.conditioners = coupling_conditioners(*self.event_shape, num_layers, self.units, 2)
+
+    def call(self, context: tf.Tensor | None = None) -> Any:
+        size = self.event_shape[0]
+        return stack(
+            Coupling(conditioner(context), order, size - size // 2, affine)
+            for conditioner, order in zip(
+                self.conditioners, orders(size, self.num_layers), strict=True
+            )
+        )
+
+
+def affine(outputs: tf.Tensor) -> Any:
+    """Returns b -> scale * b + shift, with a bounded scale."""
+    shift, log_scale = tf.unstack(outputs, axis=-1)
+    return tfb.Chain([tfb.Shift(shift), tfb.Scale(log_scale=bounded(log_scale))])
