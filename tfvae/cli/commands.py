@@ -22,7 +22,8 @@ from tfvae.data.splits import PARTS
 from tfvae.errors import DataError
 from tfvae.models.saving import written_whole
 from tfvae.random import fresh_seed
-from tfvae.runs import HISTORY, METRICS, MODEL, VERSIONS, Run, check_new, installed_versions
+from tfvae.runs import HISTORY, METRICS, MODEL, VERSIONS, Run, check_new
+from tfvae.versions import installed_versions
 
 
 def train(

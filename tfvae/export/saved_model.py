@@ -1,6 +1,7 @@
 """SavedModels in TensorFlow Serving's layout: `path/<version>/`."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -102,11 +103,32 @@ def write_graph(
     if preprocessing is not None:
         archive.track(preprocessing)
     endpoints = {
-        name: archive.add_endpoint(name, signature.function, list(signature.inputs))
+        name: archive.add_endpoint(name, _checked(signature), list(signature.inputs))
         for name, signature in served.items()
+        if name != "serving_default"  # Keras gives that name to the first one, `encode`
     }
     archive.write_out(directory, verbose=False)
-    return endpoints
+    return endpoints | {"serving_default": endpoints["encode"]}
+
+
+def _checked(signature: Signature) -> Callable[..., dict[str, tf.Tensor]]:
+    """A function whose errors name the input: a server compares no shapes."""
+
+    def function(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        pairs = list(zip(signature.inputs, tensors, strict=True))
+        tensors = [tf.ensure_shape(tensor, spec.shape) for spec, tensor in pairs]
+        rows = [
+            tf.debugging.assert_equal(
+                tf.shape(tensor)[0],
+                tf.shape(tensors[0])[0],
+                f"`{spec.name}` must have as many rows as `{signature.inputs[0].name}`.",
+            )
+            for spec, tensor in pairs[1:]
+        ]
+        with tf.control_dependencies(rows):
+            return signature.function(*map(tf.identity, tensors))
+
+    return function
 
 
 def _verify(
