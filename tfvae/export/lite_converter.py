@@ -37,7 +37,9 @@ def convert(task: dict) -> list[str]:
         converter.representative_dataset = lambda: calibrations(task)
     content = converter.convert()
     with open(task["out"], "wb") as file:
-        file.write(weights_quantized(content) if task["quantize"] == "int8-weight-only" else content)
+        file.write(
+            weights_quantized(content) if task["quantize"] == "int8-weight-only" else content
+        )
     return lowered
 
 

@@ -47,7 +47,9 @@ def parity(
         report[name] = {"max_error": 0.0, "rms_error": 0.0, "relative_error": 0.0}
         report[name]["milliseconds"] = {}
         for size in BATCHES:
-            inputs = {s.name: np.resize(rows[s.name], (size, *s.shape[1:])) for s in signature.inputs}
+            inputs = {
+                s.name: np.resize(rows[s.name], (size, *s.shape[1:])) for s in signature.inputs
+            }
             try:
                 actual = runner(**inputs)
                 times = [_milliseconds(runner, inputs) for _ in range(5)]

@@ -71,7 +71,9 @@ def saved_model(
             check_graph(directory)
             outputs = _verify(directory, served, endpoints)
             name = os.path.basename(os.path.abspath(base))
-            requests = [(n, inputs_of(s.inputs, r)) for n, s in served.items() for r in WARM_UP_ROWS]
+            requests = [
+                (n, inputs_of(s.inputs, r)) for n, s in served.items() for r in WARM_UP_ROWS
+            ]
             write_warm_up(directory, name, requests)
             write_manifest(directory, model, served, outputs, more)
             return publish(directory, base)

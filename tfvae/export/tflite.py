@@ -1,4 +1,4 @@
-"""LiteRT (TFLite) files, of built-in operations only, run and compared before they are published."""
+"""LiteRT (TFLite) files of built-in operations, run and compared before they are published."""
 
 import contextlib
 import importlib.util
