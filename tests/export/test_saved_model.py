@@ -208,7 +208,7 @@ def test_images_in_bytes_and_a_prior_without_a_rule(x, tmp_path, caplog):
     means = ask(loaded, "reconstruct", {"x": raw})["mean"]
     np.testing.assert_allclose(means, model.reconstruct(raw / 255.0), rtol=1e-5, atol=1e-6)
     for layer, sentence in [
-        (keras.Sequential([keras.Input((5,))]), "must give float32 examples of shape"),
+        (keras.layers.Flatten(), "must give float32 examples of shape"),
         (lambda x: x, "must be a Keras layer"),
     ]:
         with pytest.raises((ValueError, TypeError), match=f"`preprocessing` {sentence}"):

@@ -30,14 +30,15 @@ def runners(path):
 
 
 def operations(path):
-    from ai_edge_litert.interpreter import Interpreter
+    """Returns the codes of a file's operations, and the names of those that are not built in."""
+    from tensorflow.lite.python import schema_py_generated as schema
 
-    interpreter = Interpreter(model_path=str(path))
-    return {
-        detail["op_name"]
-        for i in range(interpreter._interpreter.NumSubgraphs())
-        for detail in interpreter._get_ops_details(i)
-    }
+    model = schema.Model.GetRootAsModel(path.read_bytes(), 0)
+    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
+    return {names[c.BuiltinCode()] for c in codes}, [
+        c.CustomCode() for c in codes if c.CustomCode()
+    ]
 
 
 def recurrent_vae():
@@ -88,9 +89,10 @@ def test_every_signature_gives_what_the_model_gives(recurrent, rows):
 
 
 def test_all_operations_are_built_in(recurrent):
-    found = operations(recurrent[1])
-    assert {"FULLY_CONNECTED", "BITWISE_XOR"} <= found
-    assert not {name for name in found if name.startswith("Flex") or "CUSTOM" in name}
+    built_in, custom = operations(recurrent[1])
+    assert {"FULLY_CONNECTED", "BITWISE_XOR"} <= built_in
+    assert "CUSTOM" not in built_in
+    assert custom == []
 
 
 def test_the_report_lies_beside_the_file(recurrent):
@@ -134,8 +136,8 @@ def test_each_precision_is_within_its_tolerance_and_smaller(tmp_path, quantize):
     assert np.abs(error).max() < limit
     weights = 4 * model.count_params()
     share = {None: 1.0, "float16": 0.5}.get(quantize, 0.25)
-    # The noise takes some 60 kB, whatever the precision.
-    assert share * weights < path.stat().st_size < share * weights + 120_000
+    # Some thousand operations, most of them of the noise, take about 150 kB at any precision.
+    assert share * weights < path.stat().st_size < share * weights + 200_000
 
 
 # ---- what is replaced ----------------------------------------------------------------------------
@@ -198,27 +200,27 @@ def test_an_operation_that_does_not_convert_is_named():
         "ConverterError: <unknown>:0: error: loc(x): 'tf.Betainc' op is neither a custom op nor a "
         "flex op\nTF Select ops: Betainc, Erf\nDetails:"
     )
-    assert "Received: a model with Betainc, Betainc, Erf" not in sentence
-    assert "Betainc" in sentence
-    assert "Erf" in sentence
-    assert "Fix: use another layer or family" in sentence
+    assert "Received: a model with Betainc, Erf. Fix: use another layer or family" in sentence
 
 
 @pytest.mark.slow
 def test_draws_that_do_not_convert_are_left_out_and_others_are_refused(tmp_path, caplog):
-    """The quantile of Student's t is an iteration that LiteRT lacks; a sort of x is no draw."""
+    """LiteRT has no error function: neither its inverse in a draw, nor itself in the encoder."""
     model = tfvae.VAE(
-        tfvae.Conditional(keras.layers.Dense(4), tfvae.Head("StudentT", (2,), fixed={"df": 4.0})),
+        tfvae.Conditional(keras.layers.Dense(4), tfvae.Head("HalfNormal", (2,))),
         tfvae.Conditional(keras.layers.Dense(4), tfvae.Head("Normal", (6,))),
+        prior=tfvae.Trainable("Exponential", (2,)),
     )
     model.build((None, 6))
     path = tflite(model, tmp_path / "t.tflite", allow_untrained=True)
-    assert "Betainc" in caplog.text
+    assert "leaves out encode_sample" in caplog.text
+    assert "Erf" in caplog.text
     assert sorted(runners(path)) == ["decode", "encode", "reconstruct"]
-    model.encoder.head._family.free["loc"] = model.encoder.head._family.free["loc"]._replace(
-        constrain=tfvae.families.tfb.NormalCDF()
-    )
-    with pytest.raises(ValueError, match="built in. Received: a model with .*Er.*Fix: use another"):
+    free = model.encoder.head._family.free
+    free["scale"] = free["scale"]._replace(constrain=tfvae.families.tfb.NormalCDF())
+    with pytest.raises(
+        ValueError, match="built in. Received: a model with .*Erf.*Fix: use another"
+    ):
         tflite(model, tmp_path / "u.tflite", allow_untrained=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["t.parity.json", "t.tflite"]
 

@@ -109,7 +109,9 @@ def write_graph(
         for name, signature in served.items()
         if name != "serving_default"  # Keras gives that name to the first one, `encode`
     }
-    archive.write_out(directory, verbose=False)
+    # Nothing is differentiated where it is served.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    archive.write_out(directory, options, verbose=False)
     return endpoints | {"serving_default": endpoints["encode"]}
 
 

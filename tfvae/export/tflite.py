@@ -158,8 +158,8 @@ class _Conversion:
 
 
 def _sentence(error: str) -> str:
-    operations = sorted(set(re.findall(r"'tf\.(\w+)' op", error)))
-    operations += [o for o in re.findall(r"TF Select ops: (.*)", error) if o not in operations]
+    listed = ", ".join(re.findall(r"TF Select ops: (.*)", error)).split(", ")
+    operations = sorted({*re.findall(r"'tf\.(\w+)' op", error), *listed} - {""})
     received = (
         f"a model with {', '.join(operations)}" if operations else " ".join(error.split())[:500]
     )
