@@ -1,4 +1,4 @@
-"""Threefry-2x32: published answers; rows that know their own seed alone; the laws of its numbers."""
+"""Threefry-2x32: published answers, rows that know their own seed alone, laws of the numbers."""
 
 import numpy as np
 import pytest

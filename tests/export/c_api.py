@@ -1,4 +1,4 @@
-"""Runs signatures of a SavedModel through TensorFlow's C interface; TensorFlow's Python is not used.
+"""Runs signatures of a SavedModel through TensorFlow's C interface, without its Python.
 
 Usage: c_api.py FOLDER-OF-TENSORFLOW MODEL IN.npz OUT.npz, where IN.npz has arrays by
 "signature/input". OUT.npz has them by "signature/output", or the error's text as "signature/error".

@@ -187,7 +187,7 @@ def test_images_in_bytes_and_a_prior_without_a_rule(x, tmp_path, caplog):
             tfvae.networks.deconvolutional([2], start=(2, 2, 2)),
             tfvae.Head("Normal", (4, 4, 1), shared={"scale": ()}),
         ),
-        prior=tfvae.Trainable("VonMisesFisher", (2,), fixed={"mean_direction": [1.0, 0.0]}),
+        prior=tfvae.Trainable("VonMises", (2,)),
     )
     model.build((None, 4, 4, 1))
     bytes_to_x = keras.Sequential(
