@@ -154,6 +154,36 @@ def test_mixtures():
     assert abs(np.corrcoef(values.T)[0, 1]) < 5 / np.sqrt(ROWS)
 
 
+def test_distributions_that_hold_a_function_are_of_other_classes_in_tfp():
+    class Affine(tfb.Bijector):
+        """As a flow with a network: TFP cannot turn it into tensors, and gives another class."""
+
+        def __init__(self):
+            super().__init__(forward_min_event_ndims=0)
+
+        def _forward(self, x):
+            return 2.0 * x + 1.0
+
+        def _inverse(self, y):
+            return (y - 1.0) / 2.0
+
+        def _forward_log_det_jacobian(self, x):
+            return tf.fill(tf.shape(x), np.float32(np.log(2.0)))
+
+    normal = Affine()(tfd.Normal(tf.zeros([3, 2]), 1.0))
+    vectors = tfd.Independent(normal, 1)
+    mixture = tfd.MixtureSameFamily(tfd.Categorical(logits=[0.0, 0.0, 0.0]), vectors)
+    for distribution, public in [
+        (normal, tfd.TransformedDistribution),
+        (vectors, tfd.Independent),
+        (mixture, tfd.MixtureSameFamily),
+    ]:
+        assert not isinstance(distribution, public)
+    values = draw(mixture, noise()).numpy()
+    assert values.shape == (ROWS, 2)
+    assert scipy.stats.kstest(values.ravel(), scipy.stats.norm(1.0, 2.0).cdf).pvalue > 1e-4
+
+
 def test_each_row_has_its_own_parameters_and_seed():
     batch = tfd.MultivariateNormalTriL(tf.range(3.0)[:, None] * 100.0 + LOC, SCALE)
     together = draw(batch, noise(3)).numpy()

@@ -59,6 +59,14 @@ def draw(distribution: Any, noise: RowNoise) -> tf.Tensor:
     return _draw(distribution, noise, tuple(distribution.event_shape))
 
 
+def _any(family: type) -> type:
+    """Returns the class of TFP's objects that hold a layer or a function, if there is one.
+
+    `tfd.Independent(...)` and its like return a `_Independent` then, which is no `tfd.Independent`.
+    """
+    return next((c for c in family.__mro__ if c.__name__ == "_" + family.__name__), family)
+
+
 @functools.singledispatch
 def _draw(distribution: Any, noise: RowNoise, shape: tuple[int, ...]) -> tf.Tensor:
     """Returns draws [B, *shape], where `shape` ends with the event and may have axes before it."""
@@ -68,14 +76,14 @@ def _draw(distribution: Any, noise: RowNoise, shape: tuple[int, ...]) -> tf.Tens
         except NotImplementedError:
             pass
     raise NotImplementedError(
-        f"draws of {type(distribution).__name__} from given noise are not known; those of scalar "
-        "families with a quantile are, of multivariate normals, categoricals, Dirichlets, and of "
-        "their transformations and mixtures"
+        f"draws of {type(distribution).__name__.lstrip('_')} from given noise are not known; those "
+        "of scalar families with a quantile are, of multivariate normals, categoricals, "
+        "Dirichlets, and of their transformations and mixtures"
     )
 
 
-@_draw.register
-def _(distribution: tfd.Independent, noise: RowNoise, shape: tuple[int, ...]) -> tf.Tensor:
+@_draw.register(_any(tfd.Independent))
+def _(distribution: Any, noise: RowNoise, shape: tuple[int, ...]) -> tf.Tensor:
     return _draw(distribution.distribution, noise, shape)
 
 
@@ -105,10 +113,8 @@ def _(
     return values if distribution.loc is None else distribution.loc + values
 
 
-@_draw.register
-def _(
-    distribution: tfd.TransformedDistribution, noise: RowNoise, shape: tuple[int, ...]
-) -> tf.Tensor:
+@_draw.register(_any(tfd.TransformedDistribution))
+def _(distribution: Any, noise: RowNoise, shape: tuple[int, ...]) -> tf.Tensor:
     base, bijector = distribution.distribution, distribution.bijector
     event_ndims = distribution.event_shape.rank
     event = tuple(bijector.inverse_event_shape(distribution.event_shape))
@@ -148,8 +154,8 @@ def _(distribution: tfd.Dirichlet, noise: RowNoise, shape: tuple[int, ...]) -> t
     return gammas / tf.reduce_sum(gammas, axis=-1, keepdims=True)
 
 
-@_draw.register
-def _(distribution: tfd.MixtureSameFamily, noise: RowNoise, shape: tuple[int, ...]) -> tf.Tensor:
+@_draw.register(_any(tfd.MixtureSameFamily))
+def _(distribution: Any, noise: RowNoise, shape: tuple[int, ...]) -> tf.Tensor:
     components = distribution.components_distribution
     event_ndims, event = components.event_shape.rank, tuple(components.event_shape)
     lead = shape[: len(shape) - event_ndims]
