@@ -285,15 +285,41 @@ def sample(
 @app.command()
 def export(
     directory: Directory,
-    out: Annotated[pathlib.Path, typer.Option(metavar="PATH", help="Where to export to.")],
+    out: Annotated[
+        pathlib.Path,
+        typer.Option(metavar="PATH", help="A directory of versions, or a new .tflite file."),
+    ],
     format: Annotated[
-        str, typer.Option(metavar="NAME", help="A format of tfvae.export.")
+        str, typer.Option(metavar="NAME", help="A format of tfvae.export: saved_model, tflite.")
     ] = "saved_model",
+    quantize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="For tflite: float16, int8-dynamic, int8-weight-only or int8.",
+            show_default="float32",
+        ),
+    ] = None,
+    serving_config: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="For saved_model: where to write models.config and batching.config of TF Serving.",
+            show_default="not written",
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Export a run's model for serving, as the next version under a path."""
-    _commands(debug).export(directory, out=out, format=format, as_json=as_json)
+    """Export a run's model: for serving, as the next version under a path, or for devices."""
+    _commands(debug).export(
+        directory,
+        out=out,
+        format=format,
+        quantize=quantize,
+        serving_config=serving_config,
+        as_json=as_json,
+    )
 
 
 @app.command()

@@ -12,7 +12,7 @@ import tfvae
 PACKAGE = Path(tfvae.__file__).parent
 FLOORS = [
     {"checks", "distributions", "draws", "errors", "families", "gradients", "metrics"}
-    | {"random", "schedules", "serialization"},
+    | {"random", "schedules", "serialization", "threefry", "versions"},
     {"layers", "networks", "flows"},
     {"stochastic"},
     {"objectives"},
@@ -30,6 +30,7 @@ SAME_FLOOR = {
     ("__main__", "cli"),
 }
 OPTIONAL = {"matplotlib", "sklearn", "scipy", "rich", "typer", "ai_edge_litert"}
+OPTIONAL |= {"ai_edge_quantizer", "tensorflow_serving"}
 
 
 def floor_of(part):

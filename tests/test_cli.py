@@ -526,7 +526,14 @@ def test_an_unconditional_model_takes_no_condition(trained, tmp_path):
 def test_export_writes_the_next_version(conditional, tmp_path):
     directory, _ = conditional
     arguments = ["export", directory, "--out", tmp_path / "served", "--json"]
-    assert json.loads(run_here(*arguments).out)["path"] == str(tmp_path / "served" / "1")
+    arguments += ["--serving-config", tmp_path / "serving"]
+    content = json.loads(run_here(*arguments).out)
+    assert content["path"] == str(tmp_path / "served" / "1")
+    assert content["serving_config"] == str(tmp_path / "serving")
+    assert sorted(p.name for p in (tmp_path / "serving").iterdir()) == [
+        "batching.config",
+        "models.config",
+    ]
     served = tf.saved_model.load(str(tmp_path / "served" / "1"))
     model = keras.saving.load_model(directory / "model.keras")
     z, condition = np.ones((2, 4), "float32"), np.eye(3, dtype="float32")[:2]
@@ -543,6 +550,37 @@ def test_an_unknown_format_is_refused(conditional, tmp_path):
     assert result.code == 2
     assert "Did you mean 'saved_model'" in result.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--quantize", "int8"], "`--quantize` must be given with --format tflite"),
+        (
+            ["--format", "tflite", "--serving-config", "serving"],
+            "`--serving-config` must be given with --format saved_model",
+        ),
+    ],
+)
+def test_an_option_of_another_format_is_refused(trained, tmp_path, options, sentence):
+    result = run_here("export", trained[0], "--out", tmp_path / "out", *options)
+    assert result.code == 2
+    assert sentence in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_export_writes_a_quantized_file_and_prints_its_parity(conditional, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    path = tmp_path / "model.tflite"
+    arguments = ["export", conditional[0], "--out", path, "--format", "tflite"]
+    result = run_here(*arguments, "--quantize", "int8", "--json")
+    content = json.loads(result.out)
+    assert content["path"] == str(path)
+    assert content["parity"]["bytes"] == path.stat().st_size
+    assert set(content["parity"]["signatures"]) == {"encode", "decode", "reconstruct"}
+    result = run_here(*arguments[:3], tmp_path / "other.tflite", *arguments[4:])
+    assert "max error" in result.out
 
 
 def test_inspect_shows_what_made_a_run(trained):

@@ -2,6 +2,8 @@
 
 A resumed run therefore draws what the uninterrupted one would have drawn, and evaluating a model
 changes nothing. (The state of a `keras.random.SeedGenerator` is not saved with a model.)
+
+Training draws by TensorFlow's generators, exported models by `threefry2x32`.
 """
 
 import contextlib
@@ -13,6 +15,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
+
+from tfvae.threefry import fold_in, normal, threefry2x32, uniform
+
+__all__ = [
+    "Noise",
+    "fold_in",
+    "fresh_seed",
+    "normal",
+    "seed_pair",
+    "seeded_initializers",
+    "threefry2x32",
+    "uniform",
+]
 
 
 def fresh_seed() -> int:

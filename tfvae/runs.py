@@ -4,16 +4,14 @@ import functools
 import json
 import os
 import pathlib
-import platform
 from typing import Any
 
 import keras
 import numpy
-import tensorflow
-import tensorflow_probability
 
 from tfvae.errors import ArtifactError
 from tfvae.models.saving import written_whole
+from tfvae.versions import installed_versions
 
 FORMAT = 1
 CHECKPOINTS = "checkpoints"  # while it is trained
@@ -170,14 +168,6 @@ def check_new(directory: str | os.PathLike) -> None:
             f"Received: --out={directory} with {listed}. "
             f"Fix: give another directory{', or --resume to go on with this run' * is_run}."
         )
-
-
-def installed_versions() -> dict[str, str]:
-    """Returns the versions of all that a run's numbers depend on."""
-    import tfvae
-
-    modules = (tensorflow, keras, tensorflow_probability, numpy, tfvae)
-    return {"python": platform.python_version()} | {m.__name__: m.__version__ for m in modules}
 
 
 def finite(content: Any) -> Any:

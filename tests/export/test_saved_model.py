@@ -5,130 +5,180 @@ import subprocess
 import sys
 
 import keras
+import linear_gaussian
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
+from export.conftest import NUM_SAMPLES, ask
+from tensorflow.core.protobuf import saved_model_pb2
 
 import tfvae
-from tfvae.errors import ArtifactError
+from tfvae.export.graph_check import check_graph, served_nodes
 
 OUTPUTS = {
-    "serving_default": ("x", ["mean", "scale", "valid"]),
-    "encode": ("x", ["mean", "scale", "valid"]),
-    "decode": ("z", ["mean", "valid"]),
-    "reconstruct": ("x", ["mean", "valid"]),
+    "serving_default": (["x"], ["mean", "scale", "valid"]),
+    "encode": (["x"], ["mean", "scale", "valid"]),
+    "decode": (["z"], ["mean", "valid"]),
+    "reconstruct": (["x"], ["mean", "valid"]),
+    "sample": (["seed"], ["mean", "z"]),
+    "encode_sample": (["seed", "x"], ["valid", "z"]),
+    "elbo": (["seed", "x"], ["elbo", "valid"]),
+    "log_evidence": (["seed", "x"], ["log_evidence", "valid"]),
 }
-
-
-def trained_vae(make_vae, inputs):
-    model = make_vae()
-    model.compile(keras.optimizers.SGD(0.1))
-    model.fit(inputs, verbose=0)
-    return model
-
-
-@pytest.fixture(scope="module")
-def model(make_vae, x):
-    return trained_vae(make_vae, x)
-
-
-@pytest.fixture(scope="module")
-def base(model, tmp_path_factory):
-    """A base directory with one version."""
-    path = tmp_path_factory.mktemp("exported")
-    assert model.export(path) == str(path / "1")
-    return path
-
-
-@pytest.fixture(scope="module")
-def loaded(base):
-    return tf.saved_model.load(str(base / "1"))
-
-
-@pytest.fixture(scope="module")
-def conditional(make_vae, x, condition, tmp_path_factory):
-    """A conditional model and its version."""
-    model = trained_vae(make_vae, {"x": x, "condition": condition})
-    return model, tf.saved_model.load(model.export(tmp_path_factory.mktemp("conditional")))
-
-
-def shapes(loaded, name):
-    return {k: s.shape.as_list() for k, s in arguments(loaded, name).items()}
+SHAPES = {"x": [None, 6], "z": [None, 2], "seed": [None, 2], "condition": [None, 3]}
 
 
 def arguments(loaded, name):
     return loaded.signatures[name].structured_input_signature[1]
 
 
+def shapes(loaded, name):
+    return {k: s.shape.as_list() for k, s in arguments(loaded, name).items()}
+
+
+def seeds(rows):
+    return np.stack([np.zeros(rows), np.arange(rows)], axis=1).astype("int32")
+
+
 def test_signatures_have_names_and_a_dynamic_batch(loaded):
     assert set(loaded.signatures) == set(OUTPUTS)
-    for name, (argument, outputs) in OUTPUTS.items():
-        assert shapes(loaded, name) == {argument: [None, 6 if argument == "x" else 2]}
-        assert arguments(loaded, name)[argument].dtype == tf.float32
+    for name, (inputs, outputs) in OUTPUTS.items():
+        assert shapes(loaded, name) == {key: SHAPES[key] for key in inputs}
+        for key, spec in arguments(loaded, name).items():
+            assert spec.dtype == (tf.int32 if key == "seed" else tf.float32)
         specs = loaded.signatures[name].structured_outputs
         assert sorted(specs) == outputs
         assert all(spec.shape[0] is None for spec in specs.values())
-        assert specs["valid"].dtype == tf.bool
+        assert all((spec.dtype == tf.bool) == (key == "valid") for key, spec in specs.items())
 
 
-@pytest.mark.parametrize("rows", [0, 1, 7])
-def test_outputs_are_those_of_the_model(model, loaded, x, rows):
-    x, z = (
-        tf.constant(x[:rows]),
-        tf.constant(np.random.default_rng(0).normal(size=(rows, 2)), "float32"),
-    )
-    signatures, q = loaded.signatures, model.encode(x)
+@pytest.mark.parametrize("rows", [0, 1, 5])
+def test_outputs_are_those_of_the_model(model, loaded, requests, rows):
+    inputs = {name: {k: v[:rows] for k, v in i.items()} for name, i in requests.items()}
+    outputs = {name: ask(loaded, name, i) for name, i in inputs.items()}
+    x, z = inputs["encode"]["x"], inputs["decode"]["z"]
+    q = model.encode(x)
     for name in ("encode", "serving_default"):
-        encoded = signatures[name](x=x)
-        np.testing.assert_allclose(encoded["mean"], q.mean(), rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(encoded["scale"], q.stddev(), rtol=1e-5)
-    for outputs, expected in [
-        (signatures["decode"](z=z), model.decode(z).mean()),
-        (signatures["reconstruct"](x=x), model.reconstruct(x)),
+        np.testing.assert_allclose(outputs[name]["mean"], q.mean(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(outputs[name]["scale"], q.stddev(), rtol=1e-5)
+    for name, expected in [
+        ("decode", model.decode(z).mean()),
+        ("reconstruct", model.reconstruct(x)),
+        ("sample", model.decode(outputs["sample"]["z"]).mean()),
     ]:
-        np.testing.assert_allclose(outputs["mean"], expected, rtol=1e-5, atol=1e-6)
-        np.testing.assert_array_equal(outputs["valid"], np.ones(rows, bool))
+        np.testing.assert_allclose(outputs[name]["mean"], expected, rtol=1e-5, atol=1e-6)
+    for value in outputs.values():
+        if "valid" in value:
+            np.testing.assert_array_equal(value["valid"], np.ones(rows, bool))
+        assert all(len(v) == rows for v in value.values())
+
+
+def is_standard_normal(values):
+    return scipy.stats.kstest(np.ravel(values), scipy.stats.norm.cdf).pvalue > 1e-4
+
+
+def test_what_is_drawn_has_the_law_of_prior_and_posterior(model, loaded, requests):
+    z = ask(loaded, "sample", {"seed": seeds(3000)})["z"]
+    assert is_standard_normal(z)
+    x = np.resize(requests["encode"]["x"], (3000, 6))
+    q = model.encode(x)
+    z = ask(loaded, "encode_sample", {"x": x, "seed": seeds(3000)})["z"]
+    assert is_standard_normal((z - q.mean()) / q.stddev())
+    assert not is_standard_normal((z - q.mean()) / (1.1 * q.stddev()))  # mutant
+
+
+def test_elbo_and_evidence_are_those_known_in_closed_form(truth, loaded):
+    rng = np.random.default_rng(2)
+    z = rng.normal(size=(400, 2))
+    x = np.float32(z @ truth.w.T + truth.b + truth.sigma * rng.normal(size=(400, 6)))
+
+    def agrees(values, expected):
+        error = np.float64(values) - expected
+        return abs(error.mean()) < 5 * error.std() / 20 + 2e-3 and error.std() < 0.5
+
+    for name in ("elbo", "log_evidence"):
+        values = ask(loaded, name, {"x": x, "seed": seeds(400)})[name].numpy()
+        expected = getattr(linear_gaussian, name)(truth, x)
+        assert agrees(values, expected)
+        other = linear_gaussian.log_evidence if name == "elbo" else linear_gaussian.elbo
+        assert not agrees(values, other(truth, x))  # mutant: the one in place of the other
+        assert not agrees(values + np.log(NUM_SAMPLES), expected)  # mutant: a sum for a mean
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_row_depends_on_its_own_inputs_alone(loaded, requests, answers, name):
+    def is_alone(function):
+        together = function(requests[name])
+        for rows in ([4, 1], [2]):
+            alone = function({k: v[rows] for k, v in requests[name].items()})
+            if not all(np.allclose(alone[k], together[k][rows], atol=1e-5) for k in alone):
+                return False
+        return True
+
+    def numpy(inputs):
+        return {k: v.numpy() for k, v in ask(loaded, name, inputs).items()}
+
+    def mixed(inputs):  # mutant: the rows of a batch are mixed, as one seed for all would do it
+        return {k: v + v[:1] if v.dtype != bool else v for k, v in numpy(inputs).items()}
+
+    assert is_alone(numpy)
+    assert not is_alone(mixed)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", OUTPUTS)
-def test_a_row_that_is_not_finite_is_invalid_and_alone(loaded, x, name, bad):
-    argument = OUTPUTS[name][0]
-    clean = x[:4] if argument == "x" else np.ones((4, 2), "float32")
-    rows = np.array(clean)
-    rows[2, 1] = bad
-    outputs = loaded.signatures[name](**{argument: tf.constant(rows)})
-    expected = loaded.signatures[name](**{argument: tf.constant(clean)})
-    np.testing.assert_array_equal(outputs["valid"], [True, True, False, True])
+@pytest.mark.parametrize("name", [name for name, (_, out) in OUTPUTS.items() if "valid" in out])
+def test_a_row_that_is_not_finite_is_invalid_and_alone(loaded, requests, answers, name, bad):
+    inputs = {k: v.copy() for k, v in requests[name].items()}
+    inputs["z" if name == "decode" else "x"][2, 1] = bad
+    outputs, expected = ask(loaded, name, inputs), answers[name]
+    np.testing.assert_array_equal(outputs["valid"], [True, True, False, True, True])
     for key in outputs.keys() - {"valid"}:
-        np.testing.assert_array_equal(np.delete(outputs[key], 2, 0), np.delete(expected[key], 2, 0))
+        np.testing.assert_allclose(
+            np.delete(outputs[key], 2, 0), np.delete(expected[key], 2, 0), rtol=1e-6, atol=1e-6
+        )
         assert np.isfinite(outputs[key]).all()
 
 
-def test_conditional_signatures_take_the_condition(conditional, x, condition):
-    model, loaded = conditional
-    for name, (argument, outputs) in OUTPUTS.items():
-        size = 6 if argument == "x" else 2
-        assert shapes(loaded, name) == {argument: [None, size], "condition": [None, 3]}
+def test_conditional_signatures_take_the_condition(
+    make_vae, x, condition, state_of, assert_same_bits, tmp_path
+):
+    model, twin = make_vae(), make_vae()
+    for m in (model, twin):
+        m.compile(keras.optimizers.SGD(0.1))
+        m.fit({"x": x[:16], "condition": condition[:16]}, verbose=0)
+    loaded = tf.saved_model.load(model.export(tmp_path))
+    for name, (inputs, outputs) in OUTPUTS.items():
+        assert shapes(loaded, name) == {key: SHAPES[key] for key in [*inputs, "condition"]}
         assert sorted(loaded.signatures[name].structured_outputs) == outputs
-    given = {"x": tf.constant(x), "condition": tf.constant(condition)}
-    z = np.zeros((len(x), 2), "float32")
-    for name, inputs, expected in [
-        ("encode", given, model.encode(given).mean()),
-        ("reconstruct", given, model.reconstruct(given)),
-        ("decode", {**given, "z": tf.constant(z)}, model.decode(z, condition).mean()),
+    given = {"x": x, "condition": condition, "z": np.zeros((len(x), 2), "float32")}
+    given["seed"] = seeds(len(x))
+    outputs = {
+        name: ask(loaded, name, {key: given[key] for key in arguments(loaded, name)})
+        for name in OUTPUTS
+    }
+    inputs, z = {"x": x, "condition": condition}, outputs["sample"]["z"]
+    for name, expected in [
+        ("encode", model.encode(inputs).mean()),
+        ("reconstruct", model.reconstruct(inputs)),
+        ("decode", model.decode(given["z"], condition).mean()),
+        ("sample", model.decode(z, condition).mean()),
     ]:
-        inputs = {key: inputs[key] for key in arguments(loaded, name)}
-        outputs = loaded.signatures[name](**inputs)
-        np.testing.assert_allclose(outputs["mean"], expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(outputs[name]["mean"], expected, rtol=1e-5, atol=1e-6)
+    evidence = tfvae.evaluation.log_evidence(model, inputs, 1000).log_evidence
+    difference = outputs["log_evidence"]["log_evidence"] - evidence
+    assert abs(np.mean(difference)) < 5 * np.std(difference) / np.sqrt(len(x)) + 0.1
     rows = np.array(condition)
     rows[5, 0] = np.nan
-    valid = loaded.signatures["encode"](x=given["x"], condition=tf.constant(rows))["valid"]
+    valid = ask(loaded, "encode", {"x": x, "condition": rows})["valid"]
     assert np.flatnonzero(~valid.numpy()).tolist() == [5]
+    for m in (model, twin):  # exporting does not disturb training
+        m.fit(inputs, verbose=0, shuffle=False)
+    assert_same_bits(state_of(model), state_of(twin))
 
 
-def test_images_and_full_covariances_are_exported(x, tmp_path):
-    images = np.resize(x, (8, 4, 4, 1))
+def test_images_in_bytes_and_a_prior_without_a_rule(x, tmp_path, caplog):
+    """Bytes are served in place of x; what the generator cannot draw is left out, with a reason."""
     model = tfvae.VAE(
         tfvae.Conditional(
             tfvae.networks.convolutional([2]), tfvae.Head("MultivariateNormalTriL", (2,))
@@ -137,19 +187,67 @@ def test_images_and_full_covariances_are_exported(x, tmp_path):
             tfvae.networks.deconvolutional([2], start=(2, 2, 2)),
             tfvae.Head("Normal", (4, 4, 1), shared={"scale": ()}),
         ),
+        prior=tfvae.Trainable("VonMises", (2,)),
     )
-    q = model.encode(images)
-    loaded = tf.saved_model.load(model.export(tmp_path, allow_untrained=True))
+    model.build((None, 4, 4, 1))
+    bytes_to_x = keras.Sequential(
+        [keras.Input((4, 4, 1), dtype="uint8"), keras.layers.Rescaling(1 / 255)]
+    )
+    path = model.export(tmp_path, allow_untrained=True, preprocessing=bytes_to_x, num_samples=2)
+    assert "leaves out sample" in caplog.text
+    loaded = tf.saved_model.load(path)
+    assert set(loaded.signatures) == set(OUTPUTS) - {"sample"}
+    assert arguments(loaded, "encode")["x"].dtype == tf.uint8
     assert shapes(loaded, "reconstruct") == {"x": [None, 4, 4, 1]}
-    outputs = loaded.signatures["encode"](x=tf.constant(images))
+    raw = np.arange(32, dtype="uint8").reshape(2, 4, 4, 1)
+    outputs, q = ask(loaded, "encode", {"x": raw}), model.encode(raw / 255.0)
+    np.testing.assert_allclose(outputs["mean"], q.mean(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(
         outputs["scale"], np.sqrt(np.diagonal(q.covariance(), axis1=1, axis2=2)), rtol=1e-5
     )
-    means = loaded.signatures["reconstruct"](x=tf.constant(images))["mean"]
-    np.testing.assert_allclose(means, model.reconstruct(images), rtol=1e-5, atol=1e-6)
+    means = ask(loaded, "reconstruct", {"x": raw})["mean"]
+    np.testing.assert_allclose(means, model.reconstruct(raw / 255.0), rtol=1e-5, atol=1e-6)
+    for layer, sentence in [
+        (keras.layers.Flatten(), "must give float32 examples of shape"),
+        (lambda x: x, "must be a Keras layer"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=f"`preprocessing` {sentence}"):
+            model.export(tmp_path, allow_untrained=True, preprocessing=layer)
+    assert os.listdir(tmp_path) == ["1"]
 
 
-def test_a_process_that_knows_tensorflow_alone_serves_it(model, base, x, tmp_path):
+# ---- the graph -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(base):
+    message = saved_model_pb2.SavedModel()
+    message.ParseFromString((base / "1" / "saved_model.pb").read_bytes())
+    return message
+
+
+def test_the_graph_knows_nothing_of_where_it_was_made(base, saved):
+    content = (base / "1" / "saved_model.pb").read_bytes()
+    for word in (os.path.expanduser("~/"), os.getcwd(), str(base), sys.prefix, ".py"):
+        assert word.encode() not in content
+    used = {node.op for node in served_nodes(saved)}
+    assert {"MatMul", "BitwiseXor", "EnsureShape"} <= used
+    assert not {op for op in used if "Random" in op or "PyFunc" in op or "Assign" in op}
+
+
+@pytest.mark.parametrize(
+    "op", ["StatelessRandomNormalV2", "EagerPyFunc", "ReadFile", "Multinomial"]
+)
+def test_a_graph_with_noise_or_python_is_refused(saved, tmp_path, op):
+    functions = saved.meta_graphs[0].graph_def.library.function
+    served = next(f for f in functions if "traced" not in f.signature.name)
+    served.node_def.add(name="new", op=op)
+    (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    with pytest.raises(ValueError, match=f"`model` must serve a function of its inputs.*{op}"):
+        check_graph(tmp_path)
+
+
+def test_a_process_that_knows_tensorflow_alone_serves_it(base, requests, answers, tmp_path):
     script = """
 import sys
 sys.modules.update(dict.fromkeys(["keras", "tf_keras", "tensorflow_probability", "tfvae"]))
@@ -160,84 +258,11 @@ folder, x, out = sys.argv[1:]
 loaded = tf.saved_model.load(folder)
 np.save(out, loaded.signatures["reconstruct"](x=tf.constant(np.load(x)))["mean"])
 """
-    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "x.npy", requests["reconstruct"]["x"])
     paths = [base / "1", tmp_path / "x.npy", tmp_path / "out.npy"]
     subprocess.run([sys.executable, "-c", script, *paths], check=True)
-    np.testing.assert_allclose(
-        np.load(tmp_path / "out.npy"), model.reconstruct(x), rtol=1e-5, atol=1e-6
-    )
-
-
-# ---- versions ------------------------------------------------------------------------------------
-
-
-def test_versions_count_up_and_stay(make_vae, x, tmp_path):
-    model = make_vae()
-    model.encode(x)
-
-    def contents(folder):
-        return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-    first = tmp_path / "new" / "1"
-    assert tfvae.export.saved_model(model, first.parent, allow_untrained=True) == str(first)
-    before = contents(first)
-    assert {str(p) for p in before} >= {"saved_model.pb", "variables/variables.index"}
-    model.encoder.head.projection.bias.assign([3.0, 3.0, 0.0, 0.0])
-    assert model.export(first.parent, allow_untrained=True).endswith("2")
-    assert contents(first) == before
-    (first.parent / "9").mkdir()
-    (first.parent / "notes").mkdir()
-    assert model.export(str(first.parent), allow_untrained=True).endswith("10")
-    assert sorted(os.listdir(first.parent)) == ["1", "10", "2", "9", "notes"]
-    means = [
-        tf.saved_model.load(str(first.parent / v)).signatures["encode"](x=tf.constant(x))["mean"]
-        for v in ("1", "2")
-    ]
-    assert not np.allclose(*means)
-
-
-def test_a_version_that_appears_meanwhile_is_not_overwritten(model, tmp_path, monkeypatch):
-    rename = os.rename
-
-    def rename_late(source, target):
-        monkeypatch.setattr(os, "rename", rename)
-        os.makedirs(os.path.join(target, "of somebody else"))
-        rename(source, target)
-
-    monkeypatch.setattr(os, "rename", rename_late)
-    assert model.export(tmp_path) == str(tmp_path / "2")
-    assert os.listdir(tmp_path / "1") == ["of somebody else"]
-
-
-@pytest.mark.parametrize(
-    ("error", "raised"),
-    [
-        (OSError(28, "No space left on device"), ArtifactError),
-        (tf.errors.ResourceExhaustedError(None, None, "disk"), ArtifactError),
-        (KeyboardInterrupt(), KeyboardInterrupt),
-    ],
-)
-def test_a_failure_leaves_nothing_behind(model, tmp_path, monkeypatch, error, raised):
-    seen = []
-
-    def write_half(self, path, **arguments):
-        os.makedirs(path)
-        (open(os.path.join(path, "saved_model.pb"), "w")).close()
-        seen.extend(os.listdir(tmp_path))
-        raise error
-
-    monkeypatch.setattr(type(keras.export.ExportArchive()), "write_out", write_half)
-    with pytest.raises(raised):
-        model.export(tmp_path)
-    assert len(seen) == 1
-    assert not seen[0].isdigit()  # what a server that polls would have seen
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_path_that_is_a_file_is_refused(model, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ArtifactError, match="`path` must be a writable directory"):
-        model.export(tmp_path / "file")
+    expected = answers["reconstruct"]["mean"]
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, rtol=1e-5, atol=1e-6)
 
 
 # ---- what is refused -----------------------------------------------------------------------------
@@ -253,12 +278,11 @@ def test_untrained_models_are_refused_unless_allowed(make_vae, x, tmp_path):
     with pytest.raises(ValueError, match="`model` must be trained"):
         model.export(tmp_path)
     assert os.listdir(tmp_path) == []
-    assert model.export(tmp_path, allow_untrained=True)
 
 
 def test_unknown_formats_are_refused(model, tmp_path):
     with pytest.raises(
-        ValueError, match="`format` must be one of saved_model.*Did you mean 'saved"
+        ValueError, match="`format` must be one of saved_model, tflite.*Did you mean 'saved"
     ):
         model.export(tmp_path, format="savedmodel")
 
@@ -279,11 +303,3 @@ def test_families_without_the_moments_are_refused(x, tmp_path, posterior, likeli
     with pytest.raises(ValueError, match=sentence):
         model.export(tmp_path, allow_untrained=True)
     assert os.listdir(tmp_path) == []
-
-
-def test_exporting_does_not_disturb_training(make_vae, x, state_of, assert_same_bits, tmp_path):
-    models = [trained_vae(make_vae, x[:16]) for _ in range(2)]
-    models[0].export(tmp_path)
-    for model in models:
-        model.fit(x, verbose=0, shuffle=False)
-    assert_same_bits(state_of(models[0]), state_of(models[1]))

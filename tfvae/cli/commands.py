@@ -23,18 +23,12 @@ from tfvae.cli.terminal import Progress, Terminal, facts, metrics_table, shape
 from tfvae.data import Splits, load
 from tfvae.data.splits import PARTS
 from tfvae.errors import DataError, ResumeMismatch
+from tfvae.export import serving_config as write_serving_config
+from tfvae.export.tflite import report_path
 from tfvae.models.saving import written_whole
 from tfvae.random import fresh_seed
-from tfvae.runs import (
-    CHECKPOINTS,
-    HISTORY,
-    METRICS,
-    MODEL,
-    VERSIONS,
-    Run,
-    check_new,
-    installed_versions,
-)
+from tfvae.runs import CHECKPOINTS, HISTORY, METRICS, MODEL, VERSIONS, Run, check_new
+from tfvae.versions import installed_versions
 
 
 def train(
@@ -258,12 +252,55 @@ def sample(
     )
 
 
-def export(directory: pathlib.Path, *, out: pathlib.Path, format: str, as_json: bool) -> None:
-    """Exports a run's model, and prints the path written."""
+def export(
+    directory: pathlib.Path,
+    *,
+    out: pathlib.Path,
+    format: str,
+    quantize: str | None,
+    serving_config: pathlib.Path | None,
+    as_json: bool,
+) -> None:
+    """Exports a run's model, and prints the path written and how near it is to the model.
+
+    Args:
+        directory: That of the run.
+        out: Where to export to.
+        format: Key of `tfvae.export.FORMATS`.
+        quantize: Precision of a LiteRT file; None is float32.
+        serving_config: Directory for the files that TensorFlow Serving is started with, or None.
+        as_json: Whether to print JSON.
+    """
     terminal, run = Terminal(as_json), Run.open(directory)
-    path = run.model().export(out, format=format)
-    content = {"path": path, "format": format}
-    terminal.result(content, facts(f"export of {directory}", content))
+    for option, value, needed in [
+        ("--quantize", quantize, "tflite"),
+        ("--serving-config", serving_config, "saved_model"),
+    ]:
+        if value is not None and format != needed:
+            raise ValueError(
+                f"`{option}` must be given with --format {needed} alone. "
+                f"Received: {option} {value} with --format {format}."
+            )
+    options = {} if quantize is None else {"quantize": quantize}
+    if quantize == "int8":
+        splits = _load(run.config["data"]["spec"])
+        rows = inputs_of(splits, "train", run.config["condition"])
+        options["representative_data"] = {key: value[:256] for key, value in rows.items()}
+    path = run.model().export(out, format=format, **options)
+    content, rows = {"path": path, "format": format}, {}
+    if serving_config is not None:
+        content["serving_config"] = write_serving_config(out, serving_config)
+    if format == "tflite":
+        report = content["parity"] = json.loads(
+            pathlib.Path(report_path(path)).read_text(encoding="utf-8")
+        )
+        rows = {"bytes": f"{report['bytes']:,}"} | {
+            f"  {name}": f"max error {entry['max_error']:.2g}, rms {entry['rms_error']:.2g}; "
+            + ", ".join(f"{ms:.3f} ms at {n}" for n, ms in entry["milliseconds"].items())
+            for name, entry in report["signatures"].items()
+        }
+    shown = {key: value for key, value in content.items() if key != "parity"}
+    terminal.result(content, facts(f"export of {directory}", shown | rows))
 
 
 def inspect(directory: pathlib.Path, *, as_json: bool) -> None:

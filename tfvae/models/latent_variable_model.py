@@ -247,8 +247,8 @@ class LatentVariableModel(UnsupervisedModel):
         """Writes the model for serving; see `tfvae.export`.
 
         Args:
-            path: Base directory; a new version is made in it.
-            format: "saved_model".
+            path: Base directory of versions, or a new ".tflite" file.
+            format: "saved_model" or "tflite".
             **options: Those of the format's function in `tfvae.export`.
 
         Returns:
