@@ -8,7 +8,7 @@ import tensorflow_probability as tfp
 tfd, ParameterProperties = tfp.distributions, tfp.util.ParameterProperties
 
 
-class BagOfWords(tfd.Distribution):
+class BagOfWords(tfd.AutoCompositeTensorDistribution):
     """A multinomial given its total: log p(x | sum of x).
 
     TFP's `Multinomial` is normalised for one total count, and silently wrong for documents of

@@ -8,8 +8,11 @@ import tensorflow_probability as tfp
 tfd = tfp.distributions
 
 
-class ScalarDistribution(tfd.Distribution):
+class ScalarDistribution(tfd.AutoCompositeTensorDistribution):
     """A distribution over single numbers. Abstract: subclasses keep their parameters as attributes.
+
+    It is a composite tensor as TFP's own are: a `tf.function` returns it, and `tfd.Independent`
+    around it is a `tfd.Independent`.
 
     Args:
         parameters: The constructor's arguments, by name, as TFP wants them for `copy`.
