@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import checks
+from tfvae.distributions import center
 from tfvae.errors import DataError
 from tfvae.evaluation.rows import Batch, over_rows
 from tfvae.models.inputs import unpack
@@ -32,10 +33,11 @@ class Aggregate(NamedTuple):
 def active_units(model: Any, inputs: Any, threshold: float = 0.01) -> int:
     """Returns the number of latent dimensions whose posterior mean varies over the data.
 
-    Active is a dimension with Var_x(E[z | x]) > `threshold` (Burda et al., 2015, arXiv:1509.00519).
+    Active is a dimension with Var_x(E[z | x]) > `threshold` (Burda et al., 2015, arXiv:1509.00519);
+    those of all levels count.
 
     Args:
-        model: A `VAE`.
+        model: A `VAE` or a `LadderVAE`.
         inputs: Examples [N, ...], N at least 2, or a dictionary of arrays.
         threshold: Smallest variance that counts.
 
@@ -46,11 +48,15 @@ def active_units(model: Any, inputs: Any, threshold: float = 0.01) -> int:
     >>> evaluation.active_units(vae, x_test)
     """
     threshold = checks.finite_number("threshold", threshold, minimum=0.0)
-    means = over_rows(
-        model, "posterior means", lambda batch, _: model.encode(batch).mean(), inputs, ROWS
-    ).astype("float64")
+
+    def centers(batch: Batch, number: tf.Tensor) -> tf.Tensor:
+        levels = tf.nest.map_structure(center, model.encode(batch))
+        flat = [tf.reshape(z, [tf.shape(z)[0], -1]) for z in tf.nest.flatten(levels)]
+        return tf.concat(flat, axis=-1)
+
+    means = over_rows(model, "posterior centers", centers, inputs, ROWS).astype("float64")
     _require_rows(len(means))
-    return int(np.sum(means.reshape(len(means), -1).var(axis=0) > threshold))
+    return int(np.sum(means.var(axis=0) > threshold))
 
 
 def kl_by_dimension(model: Any, inputs: Any) -> np.ndarray:
