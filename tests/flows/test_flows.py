@@ -1,5 +1,8 @@
 """Flows: rows x laws, and mutants that the laws must reject."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -164,6 +167,18 @@ def test_own_draws_need_no_inverse():
     flow(None)
     kinds = {op.type for op in draw.get_concrete_function().graph.get_operations()}
     assert not kinds & {"While", "StatelessWhile"}
+
+
+def test_no_tensor_is_kept_of_an_eager_pass():
+    """TFP remembers inverses by tensor: forward, then inverse, gives the very tensor back."""
+    bijector = rows.FLOWS["InverseAutoregressive"]()(None)
+    x = tf.ones([3, SIZE])
+    y = bijector.forward(x)
+    assert bijector.inverse(y) is x
+    kept = [weakref.ref(x), weakref.ref(y)]
+    del x, y
+    gc.collect()
+    assert [r() for r in kept] == [None, None]
 
 
 def one_layer(flow_class, **arguments):
