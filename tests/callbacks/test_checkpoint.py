@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import warnings
 
 import keras
 import numpy as np
@@ -210,6 +211,18 @@ def test_steps_an_execution_may_change(x, tmp_path):
     with pytest.raises(KilledError):
         train(compiled(), tmp_path, KillAt(5), **fit)
     assert_equal(train(compiled(steps_per_execution=3), tmp_path, **fit), expected)
+
+
+@pytest.mark.slow
+def test_epochs_that_are_no_number_of_blocks_go_on(x, tmp_path):
+    """Five batches an epoch in blocks of three, of eight in the data."""
+    fit = {"x": x, "batch_size": 8, "epochs": 3, "steps_per_epoch": 5}
+    kills = [KillAt(2), KillAt(2, "on_train_batch_begin", KeyboardInterrupt)]
+    make = compiled(steps_per_execution=3)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Your input ran out of data")
+        expected = train(make, **fit)
+        assert_equal(killed_and_resumed(make, tmp_path, kills, **fit), expected)
 
 
 def test_more_epochs_continue_a_training_that_has_ended(x, tmp_path):

@@ -38,7 +38,8 @@ class Checkpoint(keras.callbacks.Callback):
     a `tf.data.Dataset` that gives the same batches at every start, such as one shuffled with a
     seed; batches already seen are drawn and dropped. Of other callbacks, attributes that are
     numbers, strings, arrays, and lists and dictionaries of them are kept; one with a true attribute
-    `stateless` is left alone. A model without a seed takes that of the checkpoint.
+    `stateless` is left alone. A model without a seed takes that of the checkpoint. The promise of
+    equal bits is for one device; under a distribution strategy the last digits may differ.
 
     Args:
         directory: Where checkpoints are; it may be moved between two runs. One training at a time

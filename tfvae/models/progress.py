@@ -41,7 +41,8 @@ class Progress:
         self._drawn = 0  # batches drawn from the current iteration before this epoch
         self._is_renewed = False  # whether an iteration began at the end of this epoch
         self._has_begun = False  # whether this epoch has had a block
-        self._begun = 0  # batches of this epoch in the blocks that Keras has begun
+        # Batches of this epoch in the blocks that are over, and Keras' own count by then.
+        self._over, self._steps_seen = 0, 0
         self._target: dict[str, Any] | None = None
 
     def arranged(self, callbacks: Any) -> Any:
@@ -105,7 +106,9 @@ class Progress:
             "extra": self.extra,
             "iterations": self._iterations - (1 if goes_on else 0),
             "drawn": self._drawn + done if goes_on and not self._is_renewed else 0,
-            "steps_seen": iterator._steps_seen - (self._begun - done if within else 0),
+            "steps_seen": (
+                self._steps_seen + max(done - self._over, 0) if within else iterator._steps_seen
+            ),
             "feed": None if self.feed is None else self.feed.position(missing),
             "stopped": bool(self.model.stop_training),
         }
@@ -140,13 +143,19 @@ class Progress:
         else:
             self._epoch_start, self.extra = target["epoch_start"], target["extra"]
         self._has_begun = self._is_renewed = False
-        self._begun = 0 if target is None else target["done"]
+        self._over = 0 if target is None else target["done"]
+        goes_on = self._iterator.steps_per_epoch is not None
+        if target is None:
+            goes_on = goes_on and self._iterator._current_iterator is not None
+        seen = self._iterator._steps_seen if target is None else target["steps_seen"]
+        self._steps_seen = seen if goes_on or self._over else 0
         if self.listener is not None:
             self.listener.before_batches()
         for block in enumerate_all() if target is None else self._rest(target):
             self._has_begun = True
-            self._begun += block[1] - block[0] + 1
             yield block
+            self._over += block[1] - block[0] + 1
+            self._steps_seen = self._iterator._steps_seen
             if self.listener is not None:
                 self.listener.after_block(block[1] - block[0] + 1)
 
