@@ -157,8 +157,13 @@ class Stream:
         """Begins to count the batches of a new epoch."""
         self._step = 0
 
-    def seek(self, batches: int) -> None:
+    def position(self) -> Any:
+        """Returns what a stream that goes on with later batches must know of earlier ones."""
+        return self._shapes
+
+    def seek(self, position: Any, batches: int) -> None:
         """Goes on in an epoch of which so many batches have been drawn."""
+        self._shapes = position and [tuple(shape) for shape in position]
         self._step = 0 if self.steps is None else batches % self.steps
 
     def blocks(self, size: int, iterator: Iterator[Any]) -> Iterator[Block]:

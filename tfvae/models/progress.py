@@ -110,6 +110,7 @@ class Progress:
                 self._steps_seen + max(done - self._over, 0) if within else iterator._steps_seen
             ),
             "feed": None if self.feed is None else self.feed.position(missing),
+            "stream": None if self.stream is None else self.stream.position(),
             "stopped": bool(self.model.stop_training),
         }
 
@@ -119,7 +120,7 @@ class Progress:
         if self.feed is not None:
             self.feed.seek(position["feed"], position["done"])
         if self.stream is not None:
-            self.stream.seek(position["done"])
+            self.stream.seek(position["stream"], position["done"])
 
     def interrupted(self) -> None:
         """Tells the listener that the user wants to stop."""

@@ -263,7 +263,7 @@ class UnsupervisedModel(keras.Model):
                 "initial_epoch": initial_epoch,
             },
         )
-        outer = self.steps_per_execution
+        outer = self._training, self._validation, self._progress, self.steps_per_execution
         try:
             self._training, self._validation, self._progress = training, validation, progress
             if training is not None:
@@ -286,8 +286,8 @@ class UnsupervisedModel(keras.Model):
             progress.interrupted()
             raise
         finally:
-            self._training = self._validation = self._progress = self._initial_epoch = None
-            self.steps_per_execution = outer
+            self._training, self._validation, self._progress, self.steps_per_execution = outer
+            self._initial_epoch = None
             progress.close()
 
     def evaluate(
