@@ -66,6 +66,7 @@ def weights_quantized(content: bytes) -> bytes:
 
 
 if __name__ == "__main__":
+    sys.path.pop(0)  # this folder: its names are ours alone
     with open(sys.argv[1], encoding="utf-8") as file:
         task = json.load(file)
     try:
