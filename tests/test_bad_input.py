@@ -171,7 +171,7 @@ BUILD = [
     ),
     # The data are not those of the decoder.
     (vae, ROWS[:, :5], "x", "[B, 6], the decoder's event_shape. Received: x of shape (2, 5). Fix:"),
-    (vae, ROWS[0], "x", "x of shape (6,). Fix: add the batch axis, x[None]."),
+    (vae, ROWS[0], "x", "x of shape (6,). Fix: add the batch axis, x[None];"),
     (
         lambda: vae((4, 4, 1)),
         IMAGES[..., 0],
@@ -183,8 +183,8 @@ BUILD = [
     (vae, {"x": ROWS, "conditions": ROWS}, "inputs", "'conditions'. Did you mean 'condition'?"),
     (vae, {"x": ROWS, "condition": ROWS[:, 0]}, "condition", "[B, C]. Received: condition of shap"),
     (vae, {"x": ROWS, "condition": ROWS[:1]}, "condition", "(1, 6) with x of shape (2, 6)"),
-    (vae, np.array([["a"] * 6]), "x", "x of string"),
-    (vae, [[1.0, 2.0], [3.0]], "x", "no rectangular array of numbers"),
+    (vae, np.array([["a"] * 6]), "x", "x of dtype <U1"),
+    (vae, [[1.0, 2.0], [3.0]], "x", "x[1] has 1 entries, x[0] has 2"),
 ]
 
 

@@ -7,11 +7,13 @@ import tensorflow as tf
 
 from tfvae import checks
 from tfvae.distributions import exact_kl
+from tfvae.distributions.support import REALS, Support, support_of
 from tfvae.draws import Draws
 from tfvae.gradients import stopped, weighted_path
 from tfvae.layers.building import build_once
 from tfvae.models.inputs import check_condition_shape, check_shape, unpack
 from tfvae.models.latent_variable_model import LatentVariableModel
+from tfvae.models.value_checks import check_values
 from tfvae.random import fresh_seed, seed_pair
 from tfvae.serialization import serializable
 from tfvae.stochastic import StandardNormal, StochasticLayer
@@ -79,6 +81,12 @@ class VAE(LatentVariableModel):
         return self.encoder.event_shape
 
     @property
+    def support(self) -> Support:
+        """What x may be: the support of the likelihood."""
+        z, shape = tf.zeros((1, *self.latent_shape)), self._input_shape.get("condition")
+        return support_of(self.decoder(z, None if shape is None else tf.zeros((1, *shape[1:]))))
+
+    @property
     def has_exact_kl(self) -> bool:
         """Whether KL[q(z | x) || p(z)] is in closed form; else it is estimated from the draws."""
         self._require_built("has_exact_kl")
@@ -140,6 +148,8 @@ class VAE(LatentVariableModel):
         """
         x, condition, _ = unpack(inputs, self.event_shape)
         self._build_from_tensors(x, condition)
+        if self.check_data and tf.executing_eagerly():
+            check_values(x if condition is None else {"x": x, "condition": condition}, REALS)
         return self.encoder(x, condition)
 
     def decode(self, z: Any, condition: Any = None) -> Any:
@@ -233,6 +243,7 @@ class VAE(LatentVariableModel):
         self._build_from_tensors(x, condition)
         size = checks.positive_integer("batch_size", 1024 if batch_size is None else batch_size)
         parts = {"x": x} | ({} if condition is None else {"condition": condition})
+        self.check_values(parts)
 
         @tf.function(reduce_retracing=True, autograph=False)
         def means(batch: dict[str, tf.Tensor]) -> tf.Tensor:
