@@ -278,10 +278,11 @@ class LatentVariableModel(UnsupervisedModel):
         skipped = int(self.updates_skipped.numpy()) - skipped
         if skipped:
             log.warning(
-                "%d updates were skipped: their loss or gradient was not finite. The weights are "
-                "those of "
-                "the finite updates. Look for extreme values in x, or lower the learning rate.",
+                "%d updates were skipped: their loss or gradient was not finite%s. The weights are "
+                "those of the other updates. Look for extreme values in x, or lower the learning "
+                "rate.",
                 skipped,
+                "" if self.skip_above_norm is None else ", or the gradient above its limit",
             )
         return history
 

@@ -176,7 +176,7 @@ class Watch:
     An error inside a pipeline comes out as one of TensorFlow's, with a traceback for a message.
 
     Attributes:
-        error: The fault found last, or None.
+        error: The fault found first, or None.
     """
 
     def __init__(self):
@@ -203,7 +203,7 @@ class Watch:
             parts = {k: as_array(k, v) for k, v in _parts(batch).items()}
             check_values(parts, support, number)
         except DataError as error:
-            self.error = error
+            self.error = self.error or error  # a pipeline is ahead of its reader
             raise
         return batch
 
