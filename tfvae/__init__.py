@@ -13,6 +13,7 @@ from tfvae import (
     plots,
     recipes,
     schedules,
+    testing,
 )
 from tfvae.errors import ArtifactError, DataError, NumericalError, ResumeMismatch
 from tfvae.models import VAE, LatentVariableModel
@@ -41,4 +42,5 @@ __all__ = [
     "plots",
     "recipes",
     "schedules",
+    "testing",
 ]
