@@ -2,7 +2,8 @@
 
 Usage: hostile_files.py FOLDER, with FOLDER/good.keras. It prints one JSON object: for each file,
 the error's type and message, and what was executed, opened for writing outside the temporary
-folder, or fetched. The payloads are harmless: all that they would do is to write into FOLDER/victim.
+folder, or fetched. The payloads are harmless: all that they would do is to write into
+FOLDER/victim.
 """
 
 import base64
