@@ -235,6 +235,9 @@ METHODS = [
     ("conditional", lambda m: m.generate(2, np.ones((2, 4))), "condition", "(2, 4)"),
     ("plain", lambda m: m.embed(ROWS, batch_size=0), "batch_size", "batch_size=0"),
     ("plain", lambda m: m.embed(ROWS[:, :2]), "x", "x of shape (2, 2)"),
+    ("plain", lambda m: m.predict(ROWS, batch_size=0), "batch_size", "batch_size=0"),
+    ("plain", lambda m: m.predict(ROWS, batch_size="32"), "batch_size", "'32' of type str"),
+    ("plain", lambda m: m.evaluate(ROWS, batch_size=-4), "batch_size", "batch_size=-4"),
     ("plain", lambda m: m.save("model.h5"), "filepath", "'model.h5'. Fix: rename it"),
     ("plain", lambda m: m.export("out", format="onnx"), "format", "format='onnx'"),
     ("plain", lambda m: m.compile("sgd", loss="mse"), "loss", "loss='mse'. Fix: pass `objective=`"),
@@ -256,6 +259,8 @@ def test_mistakes_of_methods_name_argument_and_value(request, model, call, argum
         ({"batch_size": 1.5}, "batch_size", "batch_size=1.5 of type float"),
         ({"epochs": -1}, "epochs", "epochs=-1"),
         ({"steps_per_epoch": 0}, "steps_per_epoch", "steps_per_epoch=0"),
+        ({"validation_steps": 0}, "validation_steps", "validation_steps=0"),
+        ({"validation_batch_size": 0}, "validation_batch_size", "validation_batch_size=0"),
         ({"validation_split": 1.0}, "validation_split", "validation_split=1.0"),
     ],
 )

@@ -437,3 +437,9 @@ def test_more_latents_than_data_are_named(caplog):
     model.compile(keras.optimizers.SGD(1e-3), run_eagerly=True)
     model.fit(REALS, verbose=0)
     assert "the latents have 9 numbers, an example has 6" in caplog.text
+
+
+def test_no_epoch_is_said(models, caplog):
+    history = models("Bernoulli").fit(BINARY, epochs=0, verbose=0)
+    assert history.epoch == []
+    assert "nothing was trained" in caplog.text

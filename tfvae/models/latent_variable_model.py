@@ -271,7 +271,9 @@ class LatentVariableModel(UnsupervisedModel):
         self._streak.restart()
         history = super().fit(*args, **kwargs)
         self._check_streak()
-        if len(history.epoch) and seen == int(self.batches_seen.numpy()):
+        if not history.epoch:
+            log.warning("nothing was trained: there was no epoch to run.")
+        elif seen == int(self.batches_seen.numpy()):
             raise DataError(
                 "`x` must have at least one batch. Received: data that ended before the first."
             )

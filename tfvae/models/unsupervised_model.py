@@ -210,11 +210,13 @@ class UnsupervisedModel(keras.Model):
             raise ValueError(
                 "`class_weight` must be left out: there are no classes. Fix: `sample_weight`."
             )
-        if batch_size is not None:
-            checks.positive_integer("batch_size", batch_size)
+        _check_sizes(
+            batch_size=batch_size,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+        )
         checks.integer("epochs", epochs, 0)
-        if steps_per_epoch is not None:
-            checks.positive_integer("steps_per_epoch", steps_per_epoch)
         if not 0.0 <= checks.finite_number("validation_split", validation_split) < 1.0:
             raise ValueError(
                 "`validation_split` must be in [0, 1). Received: "
@@ -286,6 +288,7 @@ class UnsupervisedModel(keras.Model):
             ValueError: If labels are given.
             DataError: If the data do not fit the model.
         """
+        _check_sizes(batch_size=batch_size, steps=steps)
         if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked its validation data
             x = self._prepare("x", x, y, sample_weight, steps)
             x = dense_batches(x, batch_size or 32, steps)
@@ -324,6 +327,7 @@ class UnsupervisedModel(keras.Model):
         Raises:
             DataError: If the data do not fit the model.
         """
+        _check_sizes(batch_size=batch_size, steps=steps)
         if isinstance(x, GeneratorType):
             x = self._checked(peek("x", x)[1])
         elif isinstance(x, Mapping | list) or hasattr(x, "shape"):
@@ -460,6 +464,13 @@ class UnsupervisedModel(keras.Model):
             if self._input_shape and not self._reloads:  # once, for the structure stays
                 check_reloads(self, partial, self._input_shape)
                 self._reloads = True
+
+
+def _check_sizes(**sizes: Any) -> None:
+    """Refuses numbers of rows or batches that are given and below 1; Keras takes 0 for unset."""
+    for name, value in sizes.items():
+        if value is not None:
+            checks.positive_integer(name, value)
 
 
 def _owner(model: keras.Model, method: str) -> type | None:
