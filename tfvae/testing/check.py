@@ -10,7 +10,14 @@ import tensorflow as tf
 
 from tfvae.errors import DataError, did_you_mean
 from tfvae.models import LatentVariableModel
-from tfvae.testing.laws import FOLDER_LAWS, LAWS, THOROUGH_LAWS, copy_of, rows_of
+from tfvae.testing.laws import (
+    FOLDER_LAWS,
+    LAWS,
+    STEP_LAWS,
+    THOROUGH_LAWS,
+    copy_of,
+    rows_of,
+)
 from tfvae.testing.report import Check, Report
 
 ROWS = 96  # of the data, at most: laws are about code, not about fit
@@ -50,9 +57,10 @@ def check_vae(
             "`model` must be a LatentVariableModel. "
             f"Received: model of type {type(model).__name__}."
         )
-    laws = [*LAWS, *FOLDER_LAWS, *(THOROUGH_LAWS if thorough else ())]
+    every = [*LAWS, *STEP_LAWS, *FOLDER_LAWS, *THOROUGH_LAWS]
+    laws = [law for law in every if thorough or law not in THOROUGH_LAWS]
     expected = dict(expected_failed_checks or {})
-    names = [law.__name__ for law in (*LAWS, *FOLDER_LAWS, *THOROUGH_LAWS)]
+    names = [law.__name__ for law in every]
     for name in expected:
         if name not in names:
             raise ValueError(

@@ -103,7 +103,9 @@ LAWS = [
     unknown_keys_are_refused,
     labels_are_refused,
     losses_from_outside_are_refused,
-    # training
+]
+# Of single steps, which all models share: the project runs them on few of its own.
+STEP_LAWS = [
     training_is_a_function_of_the_seed,
     every_batch_is_counted,
     a_bad_update_changes_nothing,
@@ -119,4 +121,12 @@ THOROUGH_LAWS = [
     a_new_process_loads_it,
 ]
 
-__all__ = ["FOLDER_LAWS", "LAWS", "THOROUGH_LAWS", "CheckFailed", "copy_of", "rows_of"]
+__all__ = [
+    "FOLDER_LAWS",
+    "LAWS",
+    "STEP_LAWS",
+    "THOROUGH_LAWS",
+    "CheckFailed",
+    "copy_of",
+    "rows_of",
+]
