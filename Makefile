@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 TEST_ARGS ?=
+FAULTS_ARGS ?=
 COVERAGE_FLOOR ?= 90
 WORKERS ?= 2
 
@@ -12,17 +13,20 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean distclean
+.PHONY: help demo test faults lint format clean distclean
 
 help: ## List the targets and the variables they read.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: PYTHON=$(PYTHON) (3.11 to 3.13) VENV=$(VENV) DEMO_ARGS TEST_ARGS COVERAGE_FLOOR=$(COVERAGE_FLOOR) WORKERS=$(WORKERS)"
+	@echo "Variables: PYTHON=$(PYTHON) (3.11 to 3.13) VENV=$(VENV) DEMO_ARGS TEST_ARGS FAULTS_ARGS COVERAGE_FLOOR=$(COVERAGE_FLOOR) WORKERS=$(WORKERS)"
 
 demo: $(VENV)/.runtime ## Train a VAE on handwritten digits, draw, save, export. DEMO_ARGS="--epochs 2" is passed on.
 	$(BIN)/python examples/demo.py $(DEMO_ARGS)
 
 test: $(VENV)/.test ## Run the whole suite with coverage. TEST_ARGS="-x" is passed on.
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(TEST_ARGS)
+
+faults: $(VENV)/.test ## Kill, corrupt, fill the disk, inject NaN; print what is lost. Some minutes. FAULTS_ARGS="--trials 3" is passed on.
+	$(BIN)/python tests/faults/run.py $(FAULTS_ARGS)
 
 lint: $(VENV)/.test ## Check the formatting and the style; changes nothing.
 	$(BIN)/ruff format --check .

@@ -171,7 +171,7 @@ BUILD = [
     ),
     # The data are not those of the decoder.
     (vae, ROWS[:, :5], "x", "[B, 6], the decoder's event_shape. Received: x of shape (2, 5). Fix:"),
-    (vae, ROWS[0], "x", "x of shape (6,). Fix: add the batch axis, x[None]."),
+    (vae, ROWS[0], "x", "x of shape (6,). Fix: add the batch axis, x[None];"),
     (
         lambda: vae((4, 4, 1)),
         IMAGES[..., 0],
@@ -183,8 +183,8 @@ BUILD = [
     (vae, {"x": ROWS, "conditions": ROWS}, "inputs", "'conditions'. Did you mean 'condition'?"),
     (vae, {"x": ROWS, "condition": ROWS[:, 0]}, "condition", "[B, C]. Received: condition of shap"),
     (vae, {"x": ROWS, "condition": ROWS[:1]}, "condition", "(1, 6) with x of shape (2, 6)"),
-    (vae, np.array([["a"] * 6]), "x", "x of string"),
-    (vae, [[1.0, 2.0], [3.0]], "x", "no rectangular array of numbers"),
+    (vae, np.array([["a"] * 6]), "x", "x of dtype <U1"),
+    (vae, [[1.0, 2.0], [3.0]], "x", "x[1] has 1 entries, x[0] has 2"),
 ]
 
 
@@ -235,6 +235,9 @@ METHODS = [
     ("conditional", lambda m: m.generate(2, np.ones((2, 4))), "condition", "(2, 4)"),
     ("plain", lambda m: m.embed(ROWS, batch_size=0), "batch_size", "batch_size=0"),
     ("plain", lambda m: m.embed(ROWS[:, :2]), "x", "x of shape (2, 2)"),
+    ("plain", lambda m: m.predict(ROWS, batch_size=0), "batch_size", "batch_size=0"),
+    ("plain", lambda m: m.predict(ROWS, batch_size="32"), "batch_size", "'32' of type str"),
+    ("plain", lambda m: m.evaluate(ROWS, batch_size=-4), "batch_size", "batch_size=-4"),
     ("plain", lambda m: m.save("model.h5"), "filepath", "'model.h5'. Fix: rename it"),
     ("plain", lambda m: m.export("out", format="onnx"), "format", "format='onnx'"),
     ("plain", lambda m: m.compile("sgd", loss="mse"), "loss", "loss='mse'. Fix: pass `objective=`"),
@@ -256,6 +259,8 @@ def test_mistakes_of_methods_name_argument_and_value(request, model, call, argum
         ({"batch_size": 1.5}, "batch_size", "batch_size=1.5 of type float"),
         ({"epochs": -1}, "epochs", "epochs=-1"),
         ({"steps_per_epoch": 0}, "steps_per_epoch", "steps_per_epoch=0"),
+        ({"validation_steps": 0}, "validation_steps", "validation_steps=0"),
+        ({"validation_batch_size": 0}, "validation_batch_size", "validation_batch_size=0"),
         ({"validation_split": 1.0}, "validation_split", "validation_split=1.0"),
     ],
 )

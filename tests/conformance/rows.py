@@ -271,6 +271,16 @@ TRAINED = {
     ),
 }
 
+# Models that are held by every law; the others by those that their kind can break.
+HELD_BY_ALL = {
+    "LadderVAE(recipes.ladder_vae)",
+    "VAE(dropout and batch normalisation)",
+    "recipes.conditional_vae",
+    "recipes.table_vae",
+    "recipes.vae",
+    "recipes.vq_vae",
+}
+
 # Models of which other rows have the parts: they are held by the laws that need no other program.
 COMPOSED = {
     "VAE(conditional prior)",

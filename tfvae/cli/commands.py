@@ -67,7 +67,8 @@ def train(
 
     model = _model(make, splits, arguments, training, seed)
     model.build_from_data(inputs["train"])
-    _check_range(model, splits, terminal)
+    for part in PARTS:
+        model.check_values(inputs[part])
     run = Run.create(
         out,
         {
@@ -156,7 +157,7 @@ def _carry_out(
     num_batches = math.ceil(len(splits.x_train) / batch_size)
     checkpoint = Checkpoint(run.path(CHECKPOINTS))
     with stoppable(run.directory, checkpoint) as over:
-        with Progress(terminal.err, epochs, num_batches) as progress:
+        with terminal.noting_warnings(), Progress(terminal.err, epochs, num_batches) as progress:
             history = model.fit(
                 inputs["train"],
                 validation_data=inputs["valid"],
@@ -346,24 +347,6 @@ def _load(spec: str) -> Splits:
         return load(spec)
     except OSError as error:
         raise DataError(str(error)) from error
-
-
-def _check_range(model: Any, splits: Splits, terminal: Terminal) -> None:
-    """Looks at what a Bernoulli likelihood is given: outside [0, 1] its ELBO has no upper bound."""
-    if getattr(getattr(model.decoder, "head", None), "family", None) != "Bernoulli":
-        return
-    parts = [getattr(splits, f"x_{part}") for part in PARTS]
-    low, high = min(x.min() for x in parts), max(x.max() for x in parts)
-    if low < 0 or high > 1:
-        raise DataError(
-            f"`--data` must be in [0, 1] for a Bernoulli likelihood. "
-            f"Received: x in [{low:g}, {high:g}]. Fix: --likelihood Normal, or scale the data."
-        )
-    if any(((x > 0) & (x < 1)).any() for x in parts):
-        terminal.note(
-            "x has values between 0 and 1, of which a Bernoulli likelihood is no density: its ELBO "
-            "compares with no other. Fix: make x binary, or --likelihood ContinuousBernoulli."
-        )
 
 
 def _sizes(run: Run) -> str:

@@ -2,8 +2,9 @@
 
 import contextlib
 import json
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -39,6 +40,17 @@ class Terminal:
         self.notes.append(text)
         self.err.print("note:", style="yellow", end=" ")
         self.err.print(text, markup=False)
+
+    @contextlib.contextmanager
+    def noting_warnings(self) -> Iterator[None]:
+        """Shows the library's warnings as notes."""
+        handler, logger = logging.Handler(logging.WARNING), logging.getLogger("tfvae")
+        handler.emit = lambda record: self.note(record.getMessage())
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
 
     def busy(self, text: str) -> contextlib.AbstractContextManager:
         """Shows, in a terminal, that something is being computed."""

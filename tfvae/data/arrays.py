@@ -65,7 +65,7 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
             return {"x": loaded} if isinstance(loaded, np.ndarray) else dict(loaded.items())
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"`path` must be a file of plain numeric arrays, written by numpy.save or numpy.savez "
             f"({error}). Received: path={str(path)!r}. "

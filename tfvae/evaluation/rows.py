@@ -33,6 +33,7 @@ def over_rows(
         raise DataError("`inputs` must have at least one row. Received: an empty array.")
     model.check_shapes(parts)
     model.build_from_data(parts)
+    model.check_values(parts)
     graph = model.graphs.get(key, function)
     results = []
     for number, start in enumerate(range(0, num_rows, batch_size)):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import DataError
+from tfvae.models.arrays import as_array, check_dtype
 from tfvae.models.inputs import (
     as_dictionary,
     check_condition_shape,
@@ -42,8 +43,11 @@ def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) ->
         raise DataError(f"`{name}` must be given. Received: {name}=None.")
     if isinstance(x, tf.data.Dataset):
         _refuse_weights(sample_weight)
-        if int(x.cardinality().numpy()) == tf.data.INFINITE_CARDINALITY:
+        cardinality = int(x.cardinality().numpy())
+        if cardinality == tf.data.INFINITE_CARDINALITY:
             _require_steps(name, steps, "an infinite dataset")
+        if cardinality == 0:
+            _refuse_empty(name)
         return x, _checked_batch(x.element_spec)
     if isinstance(x, keras.utils.PyDataset):
         _refuse_weights(sample_weight)
@@ -61,17 +65,28 @@ def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) ->
             f"`{name}` must be data, not the name of a file. Received: {name}={x!r}. "
             "Fix: load it, `tfvae.data.load(path).x_train`."
         )
+    if isinstance(x, tuple):
+        raise DataError(
+            f"`{name}` must be one array or a dictionary of arrays. Received: a tuple of {len(x)}. "
+            "Fix: pass x alone, without labels."
+        )
     if not (isinstance(x, Mapping | list) or hasattr(x, "shape")):
         _refuse_weights(sample_weight)
+        if not hasattr(x, "__iter__") or isinstance(x, Iterator | set | frozenset):
+            raise DataError(
+                f"`{name}` must be an array, a dictionary of arrays, a `tf.data.Dataset`, a "
+                f"generator or a `keras.utils.PyDataset`. Received: {name} of type "
+                f"{type(x).__name__}."
+            )
         return x, None
     inputs = as_dictionary(x, sample_weight)
     if not isinstance(inputs, Mapping):
-        inputs = _as_array("x", inputs)
+        inputs = as_array("x", inputs)
         if inputs.shape[0] == 0:
             _refuse_empty(name)
         return inputs, inputs
     check_keys(inputs)
-    arrays = {k: _as_array(k, v) for k, v in inputs.items() if v is not None}
+    arrays = {k: as_array(k, v) for k, v in inputs.items() if v is not None}
     rows = {k: v.shape[0] for k, v in arrays.items()}
     if len(set(rows.values())) > 1:
         raise DataError(
@@ -93,6 +108,16 @@ def _checked_batch(batch: Any) -> Any:
     inputs = split_batch(batch)
     if isinstance(inputs, Mapping):
         check_keys(inputs)
+    for key, part in (inputs if isinstance(inputs, Mapping) else {"x": inputs}).items():
+        if isinstance(part, tf.RaggedTensorSpec | tf.SparseTensorSpec):
+            kind = type(part).__name__.removesuffix("Spec")
+            method = "x.to_tensor()" if "Ragged" in kind else "tf.sparse.to_dense(x)"
+            raise DataError(
+                f"`{key}` must be a dense array. Received: a dataset of {kind}. "
+                f"Fix: `dataset.map(lambda x: {method})`."
+            )
+        if hasattr(part, "dtype"):
+            check_dtype(key, part.dtype)
     return inputs
 
 
@@ -115,6 +140,22 @@ def peek(name: str, generator: Iterator[Any]) -> tuple[Any, Iterator[Any]]:
             yield batch if isinstance(batch, tuple) else (batch,)
 
     return first, batches()
+
+
+def check_passes(name: str, x: Any, steps: int | None, passes: int) -> None:
+    """Refuses a generator that is to be read more than once.
+
+    Of one that has run out, Keras repeats the first two batches in each further epoch.
+
+    Raises:
+        ValueError: If it is to be.
+    """
+    if isinstance(x, GeneratorType) and steps is None and passes > 1:
+        raise ValueError(
+            f"`{name}` must be data that each epoch can read again. Received: a generator, which "
+            f"ends after one pass, for {passes} epochs. Fix: a `tf.data.Dataset`, or an endless "
+            "generator with `steps_per_epoch` (`validation_steps`)."
+        )
 
 
 def _require_steps(name: str, steps: int | None, received: str) -> None:
@@ -145,22 +186,3 @@ def _refuse_weights(sample_weight: Any) -> None:
             "argument. "
             "Fix: yield {'x': x, 'sample_weight': w}."
         )
-
-
-def _as_array(name: str, value: Any) -> Any:
-    """Returns an array with rows; nested lists become one."""
-    if isinstance(value, list | tuple):
-        try:
-            value = np.asarray(value, "float32")
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"`{name}` must be a rectangular array of numbers. Received: a list: {error}."
-            ) from None
-    if not hasattr(value, "shape") or len(value.shape) == 0:
-        raise DataError(f"`{name}` must be an array with one row an example. Received: {value!r}.")
-    if isinstance(value, np.ndarray) and value.dtype.kind in "OSUcMmT":
-        raise DataError(
-            f"`{name}` must be an array of real numbers. Received: {name} of dtype {value.dtype}. "
-            f"Fix: `{name}.astype('float32')`."
-        )
-    return value

@@ -104,6 +104,6 @@ def gather(source: Any, rows: tf.Tensor) -> Any:
 
 def state_of(model: keras.Model) -> list[tf.Variable]:
     """Returns all variables that training changes: weights, optimizer, metrics."""
-    variables = [*model.variables, *model.optimizer.variables]
+    variables = [*model.variables, *model.optimizer.variables, *model.unsaved_state]
     variables += [v for m in model.metrics for v in m.variables]
     return list({id(v): v.value for v in variables}.values())

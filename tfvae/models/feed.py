@@ -93,6 +93,10 @@ class Feed:
         """Takes another seed, if there is one at all."""
         self._seed = None if self._seed is None else seed
 
+    def rows(self, start: int, stop: int) -> Any:
+        """Returns neighbouring rows, as tensors."""
+        return _rows_of(self.source, slice(start, stop))
+
     def stand_in(self) -> tf.data.Dataset:
         """A dataset of as many elements as there are batches, for Keras to count."""
         return tf.data.Dataset.range(self.num_batches)
@@ -219,7 +223,7 @@ def split_rows(arrays: Any, share: float) -> tuple[Any, tuple[Any]]:
     return first, (tf.nest.map_structure(lambda a: a[at:], arrays),)
 
 
-def _rows_of(arrays: Any, rows: np.ndarray) -> Any:
+def _rows_of(arrays: Any, rows: np.ndarray | slice) -> Any:
     return tf.nest.map_structure(lambda a: tf.convert_to_tensor(a[rows]), arrays)
 
 

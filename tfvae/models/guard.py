@@ -8,18 +8,79 @@ import keras
 import tensorflow as tf
 
 
-def all_finite(loss: tf.Tensor, gradients: Sequence[Any]) -> tf.Tensor:
-    """Returns whether loss and gradients are finite in all replicas, a scalar bool."""
+def all_finite(
+    loss: tf.Tensor, gradients: Sequence[Any], largest_norm: float | None = None
+) -> tf.Tensor:
+    """Returns whether loss and gradients are finite in all replicas, a scalar bool.
+
+    Args:
+        loss: A scalar.
+        gradients: Those of this replica.
+        largest_norm: Largest norm of all gradients together, summed over replicas; None: any.
+    """
     ok = tf.math.is_finite(loss)
-    present = [g for g in gradients if g is not None]
-    if present:
+    if any(g is not None for g in gradients):
         # The norm is finite only if all entries are, and is one pass over each gradient.
-        ok = tf.logical_and(ok, tf.math.is_finite(tf.linalg.global_norm(present)))
+        norm = _norm(gradients, over_replicas=largest_norm is not None)
+        ok &= tf.math.is_finite(norm) if largest_norm is None else norm <= largest_norm
     context = tf.distribute.get_replica_context()
     if context is not None and context.num_replicas_in_sync > 1:
         votes = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(ok, tf.float32))
         ok = tf.greater(votes, context.num_replicas_in_sync - 0.5)
     return ok
+
+
+def small_or_overflown(gradients: Sequence[Any], largest_norm: float, scale: Any) -> tf.Tensor:
+    """Returns whether scaled gradients are within a norm, or not finite, which is left to others.
+
+    Args:
+        gradients: Those of this replica, multiplied by `scale`.
+        largest_norm: Largest norm of the gradients before scaling, summed over replicas.
+        scale: That of a `LossScaleOptimizer`.
+    """
+    norm = _norm(gradients, over_replicas=True) / tf.cast(scale, tf.float32)
+    return ~tf.math.is_finite(norm) | (norm <= largest_norm)
+
+
+def _norm(gradients: Sequence[Any], over_replicas: bool) -> tf.Tensor:
+    present = [g for g in gradients if g is not None]
+    context = tf.distribute.get_replica_context()
+    if over_replicas and context is not None and context.num_replicas_in_sync > 1:
+        dense = [tf.convert_to_tensor(g) for g in present]
+        present = context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
+    return tf.linalg.global_norm(present)
+
+
+class Streak:
+    """How many updates in a row were skipped; no weight, for it says nothing about the model.
+
+    Attributes:
+        counts: int64 [2], the present streak and the longest so far.
+    """
+
+    def __init__(self):
+        self.counts = keras.Variable(
+            "zeros", (2,), "int64", trainable=False, aggregation="only_first_replica"
+        )
+
+    def add(self) -> None:
+        """Counts a skipped update."""
+        present, longest = tf.unstack(tf.convert_to_tensor(self.counts.value))
+        self.counts.assign(tf.stack([present + 1, tf.maximum(longest, present + 1)]))
+
+    def end(self) -> None:
+        """Notes an update that was made."""
+        counts = tf.convert_to_tensor(self.counts.value)
+        self.counts.assign(counts * tf.constant([0, 1], tf.int64))
+
+    def restart(self) -> None:
+        """Forgets all streaks."""
+        self.counts.assign([0, 0])
+
+    @property
+    def longest(self) -> int:
+        """The longest streak so far; reading it waits for the device."""
+        return int(self.counts.numpy()[1])
 
 
 def keeps_non_finite(optimizer: Any) -> bool:

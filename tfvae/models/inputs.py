@@ -1,5 +1,6 @@
 """What a model takes: an array of examples, or a dictionary with `x` and what goes with it."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfvae.errors import DataError, did_you_mean
+from tfvae.models.arrays import as_array, is_sparse
 from tfvae.models.observation import check_observation
 
 KEYS = ("x", "condition", "mask", "exposure", "sample_weight")
@@ -149,10 +151,15 @@ def check_shape(received: Any, event_shape: tuple[int, ...]) -> None:
         return
     shape = tuple(received)
     fix = "Fix: reshape x, or change the decoder's event_shape."
+    sizes = [math.prod(s) if None not in s else None for s in (shape[1:], event_shape)]
     if shape[1:] == event_shape[:-1] and event_shape[-1] == 1:
         fix = "Fix: add the channel axis, x[..., None]."
-    elif shape == event_shape:
-        fix = "Fix: add the batch axis, x[None]."
+    elif shape == event_shape or (len(shape) == len(event_shape) and shape[1:] == event_shape[1:]):
+        fix = "Fix: add the batch axis, x[None]; of a dataset, `dataset.batch(128)`."
+    elif len(event_shape) > 1 and shape[1:] == (event_shape[-1], *event_shape[:-1]):
+        fix = "Fix: move the channels to the end, np.moveaxis(x, 1, -1)."
+    elif sizes[0] == sizes[1] and len(shape) > 1:
+        fix = f"Fix: x.reshape((-1, {', '.join(map(str, event_shape))}))."
     raise DataError(
         f"`x` must have shape [B{''.join(f', {d}' for d in event_shape)}], the decoder's "
         "event_shape. "
@@ -175,6 +182,9 @@ def check_condition_shape(received: Any) -> None:
 
 
 def _as_float32(name: str, value: Any) -> tf.Tensor:
+    if not isinstance(value, tf.Tensor):
+        value = as_array(name, value)
+        value = value.toarray() if is_sparse(value) else value
     try:
         value = tf.convert_to_tensor(value)
     except (TypeError, ValueError):

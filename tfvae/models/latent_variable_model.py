@@ -5,13 +5,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfvae import checks
 from tfvae.draws import Draws
-from tfvae.errors import did_you_mean
+from tfvae.errors import DataError, NumericalError, did_you_mean
 from tfvae.metrics import BatchCounter, ExampleMean
 from tfvae.models import guard
+from tfvae.models.diagnosis import describe_first, rows_in_order
+from tfvae.models.feed import Feed
 from tfvae.models.inputs import split_batch
 from tfvae.models.unsupervised_model import UnsupervisedModel
 from tfvae.objectives import ELBO, Objective
@@ -19,6 +22,7 @@ from tfvae.objectives.together import check_together
 from tfvae.random import Noise, fresh_seed
 
 log = logging.getLogger("tfvae")
+LOOK_EVERY = 16  # executions between two looks at the count of skipped updates
 
 
 class LatentVariableModel(UnsupervisedModel):
@@ -31,9 +35,15 @@ class LatentVariableModel(UnsupervisedModel):
         objective: An `Objective` or a list of them, whose losses add up; `ELBO()` by default.
         seed: Seed of all noise; None draws one, which the config keeps.
 
+    Attributes:
+        max_skipped: Updates skipped in a row after which `fit` raises a `NumericalError`; None:
+            never.
+
     Raises:
         TypeError, ValueError: If objectives or seed do not fit.
     """
+
+    max_skipped: int | None = 10
 
     def __init__(self, objective: Any = None, seed: int | None = None, **kwargs: Any):
         kwargs.pop("dtype", None)
@@ -45,6 +55,7 @@ class LatentVariableModel(UnsupervisedModel):
         self.num_samples = max(o.num_samples for o in self.objectives)
         self.batches_seen = self._counter("batches_seen")
         self.updates_skipped = self._counter("updates_skipped")
+        self._streak, self._executions = guard.Streak(), 0
         self._means = [ExampleMean(n) for n in ("loss", "elbo", "log_likelihood", "kl")]
         self._evaluated = BatchCounter()
         self.graphs = Graphs()
@@ -103,17 +114,23 @@ class LatentVariableModel(UnsupervisedModel):
 
         def update(gradients: Any, _: Any) -> None:
             self.optimizer.apply(gradients, self.trainable_variables)
+            self._streak.end()
 
         def undo(_: Any, before: Any) -> None:
             for variable, value in zip(layer_state, before, strict=True):
                 variable.assign(value)
             self.updates_skipped.assign_add(1)
+            self._streak.add()
 
+        largest = self.skip_above_norm
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             # It handles the overflow of its own scale.
             gradients, ok = guard.share_overflow(gradients), guard.all_finite(loss, [])
+            if largest is not None:
+                scale = self.optimizer.dynamic_scale
+                ok &= guard.small_or_overflown(gradients, largest, scale)
         else:
-            ok = guard.all_finite(loss, gradients)
+            ok = guard.all_finite(loss, gradients, largest)
         guard.either(ok, update, undo, gradients, before)
         # The step that finds a dataset of unknown length at its end runs all that does not depend
         # on data: without this, it counts a batch that never was.
@@ -125,6 +142,7 @@ class LatentVariableModel(UnsupervisedModel):
         """Updates the model on a batch without a guard; the caller looks at the state."""
         _, gradients, results = self._differentiate(data)
         self.optimizer.apply(gradients, self.trainable_variables)
+        self._streak.end()
         self.batches_seen.assign_add(1)
         return self._update_metrics(results)
 
@@ -230,16 +248,67 @@ class LatentVariableModel(UnsupervisedModel):
         """Returns loss, elbo, log_likelihood and kl so far."""
         return {m.name: m.result() for m in self._means}
 
+    @property
+    def unsaved_state(self) -> list[Any]:
+        """Variables that training changes beside weights, optimizer and metrics."""
+        return [self._streak.counts]
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Makes the function that `fit` calls; it ends a training that has left the numbers."""
+        if self.train_function is not None and not force:
+            return self.train_function
+        function = super().make_train_function(force)
+
+        def watched(iterator: Any) -> Any:
+            logs = function(iterator)
+            self._executions += 1
+            # Reading waits for the device; after a block the host has done so anyway.
+            if self.steps_per_execution > 1 or self._executions % LOOK_EVERY == 0:
+                self._check_streak(iterator)
+            return logs
+
+        self.train_function = watched
+        return self.train_function
+
+    def _check_streak(self, iterator: Any = ()) -> None:
+        """Ends a training of which too many updates in a row were skipped.
+
+        Raises:
+            NumericalError: If they were; the weights are those of the last update.
+        """
+        longest = self._streak.longest
+        if self.max_skipped is None or longest < self.max_skipped:
+            return
+        self._streak.restart()
+        feed = self._training.feed if self._training is not None else None
+        batches = rows_in_order(feed) if isinstance(feed, Feed) else iterator
+        raise NumericalError(
+            f"`loss`, its gradient and the gradient's norm must be finite"
+            f"{'' if self.skip_above_norm is None else f' and below {self.skip_above_norm:g}'}. "
+            f"Received: {longest} updates in a row that were not; first to leave the numbers: "
+            f"{describe_first(self, batches)}. The model has the weights of the last update. "
+            "Fix: lower the learning rate, scale x, or use another likelihood."
+        )
+
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        skipped = int(self.updates_skipped.numpy())
+        skipped, seen = int(self.updates_skipped.numpy()), int(self.batches_seen.numpy())
+        self._streak.restart()
         history = super().fit(*args, **kwargs)
+        self._check_streak()
+        if not history.epoch:
+            log.warning("nothing was trained: there was no epoch to run.")
+        elif seen == int(self.batches_seen.numpy()) and np.isnan(history.history["loss"][-1]):
+            raise DataError(
+                "`x` must have at least one batch. Received: data that ended before the first."
+            )
         skipped = int(self.updates_skipped.numpy()) - skipped
         if skipped:
             log.warning(
-                "%d updates were skipped: their loss or gradient was not finite. The weights are "
-                "those of "
-                "the finite updates. Look for extreme values in x, or lower the learning rate.",
+                "%d updates were skipped: their loss or gradient was not finite%s. The weights are "
+                "those of the other updates. Look for extreme values in x, or lower the learning "
+                "rate.",
                 skipped,
+                "" if self.skip_above_norm is None else ", or the gradient above its limit",
             )
         return history
 

@@ -9,13 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import checks
+from tfvae.distributions.support import REALS, Support
 from tfvae.models import automatic
-from tfvae.models.data import peek, prepare
+from tfvae.models.data import check_passes, peek, prepare
 from tfvae.models.execution import Blocks
 from tfvae.models.feed import Feed, Stream, are_arrays, split_rows
 from tfvae.models.inputs import split_batch
+from tfvae.models.oddities import note_oddities
 from tfvae.models.progress import Progress
 from tfvae.models.saving import check_reloads, checked_path, written_whole
+from tfvae.models.sparse import dense_batches
+from tfvae.models.value_checks import Watch, check_values, raises_data_errors
 
 
 class Run(NamedTuple):
@@ -31,7 +35,15 @@ class UnsupervisedModel(keras.Model):
 
     Abstract: `LatentVariableModel` is its subclass. Data are checked, and the model is built from
     their shapes, before anything is trained.
+
+    Attributes:
+        check_data: Whether values are looked at too: arrays are scanned once a call, streams batch
+            by batch. True.
     """
+
+    check_data: bool = True
+    skip_above_norm: float | None = None
+    unsaved_state: Any = ()
 
     _input_shape: Any = None
     _reloads: bool = False  # whether a saved file was found to load as the same model
@@ -42,6 +54,15 @@ class UnsupervisedModel(keras.Model):
     _testing: Run | None = None  # the running `evaluate`
     _progress: Progress | None = None  # of the running `fit`
     _evaluating: bool = False
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self._watch, self._noted = Watch(), frozenset()
+
+    @property
+    def support(self) -> Support:
+        """What x may be; all finite numbers where the model does not know."""
+        return REALS
 
     def compile(
         self,
@@ -54,11 +75,12 @@ class UnsupervisedModel(keras.Model):
         steps_per_execution: int | str = "auto",
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
+        skip_above_norm: float | None = None,
     ) -> None:
         """Configures training, as `keras.Model.compile`; the objective is the loss.
 
         Args:
-            optimizer: Keras optimizer or its name.
+            optimizer: Keras optimizer or its name. Its `global_clipnorm` clips.
             loss: To be left out, as `loss_weights`, `metrics` and `weighted_metrics`.
             loss_weights: To be left out.
             metrics: To be left out.
@@ -70,7 +92,10 @@ class UnsupervisedModel(keras.Model):
             jit_compile: Whether XLA compiles the program. "auto": on an accelerator, and on a CPU
                 where the network has no convolutions and `fit` is long enough to repay the
                 compilation; the logger "tfvae" says what was chosen, at level INFO.
-            auto_scale_loss: As in Keras.
+            auto_scale_loss: Whether networks in float16 get a `LossScaleOptimizer`.
+            skip_above_norm: Norm of the gradient, before clipping, above which a batch's update is
+                left out, as one that is not finite is. It costs about a tenth of a step's time
+                where several steps are run at a time, for then each is tested; None: no limit.
 
         Raises:
             ValueError: If `loss`, `metrics` or their weights are given, or if accumulation, several
@@ -95,6 +120,10 @@ class UnsupervisedModel(keras.Model):
             raise ValueError(
                 f'`jit_compile` must be True, False or "auto". Received: {jit_compile!r}.'
             )
+        if skip_above_norm is not None and not checks.finite_number(
+            "skip_above_norm", skip_above_norm, minimum=0.0
+        ):
+            raise ValueError("`skip_above_norm` must be positive. Received: skip_above_norm=0.")
         replicas = self.distribute_strategy.num_replicas_in_sync
         asked = steps_per_execution, jit_compile
         if steps_per_execution == "auto":
@@ -140,11 +169,14 @@ class UnsupervisedModel(keras.Model):
             auto_scale_loss=auto_scale_loss,
         )
         self._asked_steps, self._asked_xla = asked
+        self.skip_above_norm = skip_above_norm
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns the arguments of `compile`; "auto" stays "auto"."""
         config = super().get_compile_config()
         asked = {"steps_per_execution": self._asked_steps, "jit_compile": self._asked_xla}
+        if self.skip_above_norm is not None:
+            asked["skip_above_norm"] = self.skip_above_norm
         return config | asked if config else config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -164,6 +196,7 @@ class UnsupervisedModel(keras.Model):
     def build_from_config(self, config: dict[str, Any]) -> None:
         self.build(_as_shapes(config["input_shape"]))
 
+    @raises_data_errors
     def fit(
         self,
         x: Any = None,
@@ -215,16 +248,21 @@ class UnsupervisedModel(keras.Model):
             raise ValueError(
                 "`class_weight` must be left out: there are no classes. Fix: `sample_weight`."
             )
-        if batch_size is not None:
-            checks.positive_integer("batch_size", batch_size)
+        _check_sizes(
+            batch_size=batch_size,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+        )
         checks.integer("epochs", epochs, 0)
-        if steps_per_epoch is not None:
-            checks.positive_integer("steps_per_epoch", steps_per_epoch)
         if not 0.0 <= checks.finite_number("validation_split", validation_split) < 1.0:
             raise ValueError(
                 "`validation_split` must be in [0, 1). Received: "
                 f"validation_split={validation_split}."
             )
+        passes = epochs - initial_epoch
+        check_passes("x", x, steps_per_epoch, passes)
+        check_passes("validation_data", validation_data, validation_steps, passes)
         x = self._prepare("x", x, y, sample_weight, steps_per_epoch)
         if validation_data is not None:
             if isinstance(validation_data, tuple):
@@ -237,7 +275,9 @@ class UnsupervisedModel(keras.Model):
         if validation_split and validation_data is None:
             x, validation_data = split_rows(x, validation_split)
         size = batch_size or 32
-        passes = max(epochs - initial_epoch, 0)
+        x, validation_data = self._checked_fit(
+            x, validation_data, size, validation_batch_size, steps_per_epoch, shuffle
+        )
         feed = self._feed_of(x, size, steps_per_epoch, shuffle)
         training = self._run_of(feed, passes, callbacks)
         validation = None
@@ -290,6 +330,7 @@ class UnsupervisedModel(keras.Model):
             self._initial_epoch = None
             progress.close()
 
+    @raises_data_errors
     def evaluate(
         self,
         x: Any = None,
@@ -310,10 +351,12 @@ class UnsupervisedModel(keras.Model):
             ValueError: If labels are given.
             DataError: If the data do not fit the model.
         """
+        _check_sizes(batch_size=batch_size, steps=steps)
         if kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked its validation data
             run = self._validation
         else:
             x = self._prepare("x", x, y, sample_weight, steps)
+            x = dense_batches(x, batch_size or 32, steps)
             feed = self._feed_of(x, batch_size or 32, steps, False)
             run = self._run_of(feed, 1 / automatic.TESTS_PER_STEP, None)
         outer = self._testing, self._evaluating, self.steps_per_execution
@@ -336,6 +379,7 @@ class UnsupervisedModel(keras.Model):
         finally:
             self._testing, self._evaluating, self.steps_per_execution = outer
 
+    @raises_data_errors
     def predict(
         self,
         x: Any,
@@ -357,12 +401,16 @@ class UnsupervisedModel(keras.Model):
         Raises:
             DataError: If the data do not fit the model.
         """
+        _check_sizes(batch_size=batch_size, steps=steps)
         if isinstance(x, GeneratorType):
-            _, x = peek("x", x)
+            x = self._checked(peek("x", x)[1])
         elif isinstance(x, Mapping | list) or hasattr(x, "shape"):
             x = self._prepare("x", x, None, None, steps)
             if batch_size is None and steps is None:
                 batch_size = int(np.clip(2**20 // np.prod(self.event_shape), 32, 1024))
+        else:
+            x = self._checked(x)
+        x = dense_batches(x, batch_size or 32, steps)
         outer = self.steps_per_execution
         try:
             # Keras unrolls the steps of a prediction, and traces them again for a shorter rest.
@@ -378,7 +426,48 @@ class UnsupervisedModel(keras.Model):
         data, example = prepare(name, x, y, sample_weight, steps)
         if example is not None:
             self._check_and_build(example)
-        return data
+        return self._checked(data)
+
+    def check_values(self, inputs: Any) -> None:
+        """Refuses arrays with a value that is not finite, or that the likelihood never gives.
+
+        `fit`, `evaluate`, `predict` and `evaluation` call it. It reads the arrays once.
+
+        Raises:
+            DataError: If there is one; it names the first and how many there are.
+        """
+        if self.check_data:
+            check_values(inputs, self.support if self.built else REALS)
+
+    def _checked(self, data: Any) -> Any:
+        """Returns data of which the values have been looked at, or will be as they pass."""
+        if not self.check_data or not self.built:
+            return data
+        if isinstance(data, Mapping) or hasattr(data, "shape"):
+            self.check_values(data)
+            return data
+        return self._watch.over(data, self.support)
+
+    def _checked_fit(
+        self,
+        x: Any,
+        validation: Any,
+        size: int,
+        validation_size: int | None,
+        steps: int | None,
+        shuffle: bool,
+    ) -> tuple[Any, Any]:
+        """Returns data to train and validate on, with sparse arrays as streams of dense batches."""
+        if validation is not None and isinstance(validation[0], tf.data.Dataset):
+            for _ in validation[0].take(1):  # shows its faults before the first epoch
+                pass
+        if self.check_data and self.built:
+            note_oddities(self, x, None if validation is None else validation[0])
+        seed = self.seed if shuffle else None
+        x = dense_batches(x, size, steps, seed, lambda: int(self.batches_seen.numpy()))
+        if validation is not None:
+            validation = (dense_batches(validation[0], validation_size or size),)
+        return x, validation
 
     def _check_and_build(self, inputs: Any) -> None:
         self.check_shapes(inputs)
@@ -401,8 +490,8 @@ class UnsupervisedModel(keras.Model):
         if self.train_function is None or force:
             super().make_train_function(force)
             # A subclass that overrides `train_step` alone has no unguarded form of it.
-            bare = self.bare_train_step if self._has_own_step() else None
-            blocks = Blocks(self, self.train_step, bare)
+            has_bare_form = self._has_own_step() and self.skip_above_norm is None
+            blocks = Blocks(self, self.train_step, self.bare_train_step if has_bare_form else None)
             function = self._either(self.train_function, blocks, lambda: self._training)
 
             def counted(iterator: Any) -> Any:
@@ -488,7 +577,9 @@ class UnsupervisedModel(keras.Model):
         if self._progress is not None and iterator is not None:
             self._progress.watch(iterator)
         if data_batch is not None:  # of `train_on_batch` and `test_on_batch`
-            self._check_and_build(split_batch(data_batch))
+            inputs = split_batch(data_batch)
+            self._check_and_build(inputs)
+            self.check_values(inputs)
         elif not self.built:
             super()._maybe_symbolic_build(iterator)
 
@@ -497,10 +588,14 @@ class UnsupervisedModel(keras.Model):
         if self._progress is not None and not self._evaluating:
             if self._progress.listener is not None:
                 self._progress.listener.after_batches()
-            logs = (
-                logs or self.get_metrics_result()
-            )  # of an epoch that was done when it was resumed
+            # Of an epoch that was done when it was resumed there are no logs.
+            logs = logs or self.get_metrics_result()
         return super()._get_metrics_result_or_logs(logs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Returns the reconstructions of a batch, as `keras.Model.predict_on_batch`."""
+        self.check_values(x)
+        return super().predict_on_batch(x)
 
     def check_shapes(self, inputs: Any) -> None:
         """Raises a `DataError` if a batch of inputs, or of their specs, does not fit the model."""
@@ -519,6 +614,13 @@ class UnsupervisedModel(keras.Model):
             if self._input_shape and not self._reloads:  # once, for the structure stays
                 check_reloads(self, partial, self._input_shape)
                 self._reloads = True
+
+
+def _check_sizes(**sizes: Any) -> None:
+    """Refuses numbers of rows or batches that are given and below 1; Keras takes 0 for unset."""
+    for name, value in sizes.items():
+        if value is not None:
+            checks.positive_integer(name, value)
 
 
 def _owner(model: keras.Model, method: str) -> type | None:

@@ -7,12 +7,14 @@ import tensorflow as tf
 
 from tfvae import checks
 from tfvae.distributions import center, exact_kl, observed_log_prob, with_exposure
+from tfvae.distributions.support import REALS, Support, support_of
 from tfvae.draws import Draws
 from tfvae.gradients import stopped, weighted_path
 from tfvae.layers.building import build_once
 from tfvae.models.inputs import Inputs, check_condition_shape, check_shape, unpack
 from tfvae.models.latent_variable_model import LatentVariableModel
 from tfvae.models.observation import check_mask_is_as_built, check_observation
+from tfvae.models.value_checks import check_values
 from tfvae.objectives.together import check_reparameterized
 from tfvae.random import fresh_seed, seed_pair
 from tfvae.serialization import serializable
@@ -86,6 +88,12 @@ class VAE(LatentVariableModel):
         return self.encoder.event_shape
 
     @property
+    def support(self) -> Support:
+        """What x may be: the support of the likelihood."""
+        z, shape = tf.zeros((1, *self.latent_shape)), self._input_shape.get("condition")
+        return support_of(self.decoder(z, None if shape is None else tf.zeros((1, *shape[1:]))))
+
+    @property
     def has_exact_kl(self) -> bool:
         """Whether KL[q(z | x) || p(z)] is in closed form; else it is estimated from the draws."""
         self._require_built("has_exact_kl")
@@ -142,6 +150,8 @@ class VAE(LatentVariableModel):
         """
         batch = unpack(inputs, self.event_shape)
         self._build_from_tensors(batch)
+        if self.check_data and tf.executing_eagerly():
+            check_values({k: v for k, v in batch._asdict().items() if v is not None}, REALS)
         return self.encoder(batch.seen, batch.condition)
 
     def decode(self, z: Any, condition: Any = None) -> Any:
@@ -241,6 +251,7 @@ class VAE(LatentVariableModel):
         size = checks.positive_integer("batch_size", 1024 if batch_size is None else batch_size)
         parts = {"x": batch.x, "condition": batch.condition, "mask": batch.mask}
         parts = {k: v for k, v in parts.items() if v is not None}
+        self.check_values(parts)
 
         @tf.function(reduce_retracing=True, autograph=False)
         def means(part: dict[str, tf.Tensor]) -> tf.Tensor:

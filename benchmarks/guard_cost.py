@@ -1,0 +1,99 @@
+"""What data checks and the guard cost, as a share of an epoch through `model.fit`.
+
+    python benchmarks/guard_cost.py [--rounds 9] [--rows 30000]
+
+784-400-50, Bernoulli, batch 128, Adam 1e-3. Configurations alternate with the bare one of their
+kind in one process; the table gives the median share by which an epoch is longer, and the quartiles
+that show the noise. The bare model applies every update and looks at no value.
+"""
+
+import argparse
+import os
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+import tfvae  # noqa: E402
+
+BATCH_SIZE = 128
+
+
+class Bare(tfvae.VAE):
+    """A VAE without guard."""
+
+    def train_step(self, data):
+        """Updates the model, whatever the gradient."""
+        return self.bare_train_step(data)
+
+
+def make(cls, **arguments):
+    """Returns a compiled model of a class."""
+    parts = tfvae.recipes.vae((784,), latent_size=50, units=(400,), seed=0)
+    model = cls(parts.encoder, parts.decoder, seed=0)
+    model.compile(keras.optimizers.Adam(1e-3), **arguments)
+    return model
+
+
+def stream(x):
+    """Returns the rows as a dataset."""
+    return tf.data.Dataset.from_tensor_slices(x).batch(BATCH_SIZE, drop_remainder=True)
+
+
+KINDS = {
+    "arrays, one step": ({}, None),
+    "arrays, 26 steps": ({"steps_per_execution": 26}, None),
+    "arrays, 26 steps, XLA": ({"steps_per_execution": 26, "jit_compile": True}, None),
+    "dataset, one step": ({}, stream),
+}
+
+
+def seconds(model, data):
+    """Returns the time of one epoch."""
+    batch_size = None if isinstance(data, tf.data.Dataset) else BATCH_SIZE
+    start = time.perf_counter()
+    model.fit(data, batch_size=batch_size, epochs=1, verbose=0)
+    return time.perf_counter() - start
+
+
+def main():
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rows", type=int, default=30_000)
+    options = parser.parse_args()
+    rows = options.rows // BATCH_SIZE * BATCH_SIZE
+    x = (np.random.default_rng(0).random((rows, 784)) < 0.2).astype("float32")
+    print(f"{'share of an epoch':50} {'median':>7} {'quartiles':>15}")
+    for kind, (arguments, as_stream) in KINDS.items():
+        data = x if as_stream is None else as_stream(x)
+        bare = make(Bare, **arguments)
+        bare.check_data = False
+        guarded = make(tfvae.VAE, **arguments)
+        guarded.check_data = False
+        limited = make(tfvae.VAE, skip_above_norm=1e6, **arguments)
+        limited.check_data = False
+        models = {
+            "guard": guarded,
+            "guard and checks": make(tfvae.VAE, **arguments),
+            "guard with a norm limit": limited,
+        }
+        for model in (bare, *models.values()):
+            seconds(model, data)  # traces, compiles and warms up
+        shares = {name: [] for name in models}
+        for _ in range(options.rounds):
+            for name, model in models.items():
+                base = seconds(bare, data)
+                shares[name].append(seconds(model, data) / base - 1.0)
+        for name, values in shares.items():
+            low, _, high = statistics.quantiles(values, n=4)
+            median = statistics.median(values)
+            print(f"{kind + ', ' + name:50} {median:7.1%} {low:7.1%} {high:7.1%}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

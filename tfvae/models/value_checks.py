@@ -1,0 +1,300 @@
+"""Values of data, held against what the likelihood can give, in arrays and in streams.
+
+XLA drops assertions from a compiled step, so streams are looked at where they are made, on the
+host; there a flag is computed for each batch, and only a bad one is looked at more closely.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from types import GeneratorType
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfvae.distributions.support import POSITIVE, REALS, Support
+from tfvae.errors import DataError
+from tfvae.models.arrays import as_array, is_sparse
+
+# Squares of larger numbers, over a small variance, leave float32.
+LARGEST = 1e15
+CHUNK = 2**22  # numbers looked at at a time
+BESIDE = {
+    "condition": REALS,
+    "sample_weight": Support(low=0.0),
+    "exposure": POSITIVE,
+    "mask": Support(low=0.0, high=1.0, is_integer=True),
+}
+
+
+def check_values(inputs: Any, support: Support, batch: int | None = None) -> None:
+    """Refuses inputs with a value that is not finite, or that the likelihood never gives.
+
+    Args:
+        inputs: Array, or dictionary of arrays; masked cells of x may be anything.
+        support: What x may be.
+        batch: Number of the batch, for errors.
+
+    Raises:
+        DataError: If there is one; it names the first, and how many there are.
+    """
+    parts = inputs if isinstance(inputs, Mapping) else {"x": inputs}
+    for name, other in BESIDE.items():
+        if parts.get(name) is not None:
+            _check(name, parts[name], other, None, batch)
+    _check("x", parts["x"], support, parts.get("mask"), batch)
+
+
+def _check(name: str, array: Any, support: Support, mask: Any, batch: int | None) -> None:
+    first, count, size, rule = None, 0, 0, None
+    for start, chunk in _chunks(array):
+        size += chunk.size
+        if _is_fine(chunk, support):
+            continue
+        seen = True if mask is None else _dense(mask[start : start + len(chunk)]) != 0
+        for kind, bad in _faults(chunk, support):
+            bad = bad & (seen if bad.ndim == chunk.ndim else True)
+            if kind == rule or (first is None and bad.any()):
+                if first is None:
+                    index = tuple(int(i) for i in np.argwhere(bad)[0])
+                    first, rule = (start + index[0], *index[1:]), kind
+                    value = chunk[index] if bad.ndim == chunk.ndim else chunk[index].sum()
+                    low, high = _range(chunk)
+                count += int(bad.sum())
+    if first is None:
+        return
+    where = f"{name}[{', '.join(map(str, first))}]"
+    where = where if rule != "total" else f"the sum of {where}"
+    some = f"1 of {size} values" if count == 1 else f"the first of {count} in {size} values"
+    within = "" if batch is None else f" in batch {batch}"
+    raise DataError(
+        f"`{name}` must be {_rule(rule, support, first)}. Received: {where}={value:g}, {some}"
+        f"{within}{_of(rule, low, high)}. Fix: {_fix(rule, name, support, low, high)}"
+    )
+
+
+def _is_fine(chunk: np.ndarray, support: Support) -> bool:
+    """Whether a chunk needs no closer look; two passes, or three where numbers must be whole."""
+    if chunk.size == 0:
+        return True
+    if any(np.ndim(field) for field in support[:5]) or support.total is not None:
+        return False
+    low, high = _range(chunk)
+    if not (-LARGEST <= low and high <= LARGEST):  # NaN compares as false
+        return False
+    inside = (
+        (support.low < low and high < support.high)
+        if support.is_open
+        else (support.low <= low and high <= support.high)
+    )
+    return inside and not (support.is_integer and _fractional(chunk).any())
+
+
+def _faults(chunk: np.ndarray, support: Support) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields kinds of faults and where they are; the first that occurs is reported."""
+    is_wide = chunk.dtype.kind == "f" and chunk.dtype.itemsize >= 4
+    numbers = chunk if is_wide else chunk.astype("float64")
+    finite = np.isfinite(numbers)
+    yield "finite", ~finite
+    with np.errstate(invalid="ignore"):
+        yield "huge", finite & (np.abs(numbers) > LARGEST)
+        outside = np.where(
+            support.is_open,
+            (numbers <= support.low) | (numbers >= support.high),
+            (numbers < support.low) | (numbers > support.high),
+        )
+        yield "range", finite & outside
+        if np.any(support.is_integer):
+            yield "integer", finite & np.asarray(support.is_integer) & _fractional(numbers)
+        if support.total is not None:
+            total = numbers.sum(axis=-1)
+            yield "total", np.abs(total - support.total) > 1e-3 * max(support.total, 1.0)
+
+
+def _fractional(chunk: np.ndarray) -> np.ndarray:
+    return np.zeros(chunk.shape, bool) if chunk.dtype.kind in "biu" else chunk != np.rint(chunk)
+
+
+def _range(chunk: np.ndarray) -> tuple[float, float]:
+    return float(chunk.min()), float(chunk.max())
+
+
+def _rule(kind: str, support: Support, index: tuple[int, ...]) -> str:
+    if kind == "finite":
+        return "finite"
+    if kind == "huge":
+        return f"at most {LARGEST:g} in size, for squares must fit float32"
+    if any(np.ndim(field) for field in support[:5]):
+        return support.at(index[1:]).describe() + " in this column, as the likelihood is"
+    return support.describe() + ", as the likelihood is"
+
+
+def _of(kind: str, low: float, high: float) -> str:
+    return f" of x in [{low:g}, {high:g}]" if kind == "range" else ""
+
+
+def _fix(kind: str, name: str, support: Support, low: float, high: float) -> str:
+    is_unit = not np.ndim(support.high) and support.high == 1.0 and not support.is_integer
+    if name != "x":
+        return f"correct {name}."
+    if kind == "finite":
+        return "drop the rows or impute the values, or mark missing cells by a `mask`."
+    if kind == "huge":
+        return "standardise: subtract each column's mean and divide by its standard deviation."
+    if kind == "total":
+        return "divide each row by its sum, or choose another likelihood."
+    if kind == "range" and is_unit and 0 <= low and 1 < high <= 255:
+        return f"scale it, x / {255 if high > 16 else high:g}, or choose another likelihood."
+    if kind == "range" and is_unit and support.is_open and 0 <= low and high <= 1:
+        return 'choose "ContinuousBernoulli", which takes 0 and 1, or move the values inside.'
+    if kind == "range" and support.total == 1.0:
+        return "one-hot encode the classes."
+    if kind == "integer":
+        return (
+            "give raw counts or codes, before any normalisation; or choose a likelihood of reals."
+        )
+    return 'scale it into the range, or choose a likelihood of reals such as "Normal".'
+
+
+def _chunks(array: Any) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields parts of an array's rows, with the number of the first."""
+    rows = max(1, CHUNK // max(1, int(np.prod(array.shape[1:]))))
+    for start in range(0, int(array.shape[0]), rows):
+        yield start, _dense(array[start : start + rows])
+
+
+def _dense(rows: Any) -> np.ndarray:
+    rows = rows.toarray() if is_sparse(rows) else np.asarray(rows)
+    return rows.astype("float32") if rows.dtype.kind == "V" else rows  # bfloat16
+
+
+class Watch:
+    """Streams that are checked as they pass; what was wrong with them is kept to be raised.
+
+    An error inside a pipeline comes out as one of TensorFlow's, with a traceback for a message.
+
+    Attributes:
+        error: The fault found first, or None.
+    """
+
+    def __init__(self):
+        self.error = None
+
+    def over(self, data: Any, support: Support) -> Any:
+        """Returns a dataset, generator or `PyDataset` like `data`, of which each batch is checked.
+
+        Args:
+            data: What Keras iterates; anything else is returned as it is.
+            support: What x may be.
+        """
+        if isinstance(data, tf.data.Dataset):
+            return data.enumerate().map(lambda number, batch: self._passed(number, batch, support))
+        if isinstance(data, GeneratorType):
+            return (self.look(batch, support, number) for number, batch in enumerate(data))
+        if isinstance(data, keras.utils.PyDataset):
+            return _WatchedDataset(data, lambda *args: self.look(args[0], support, args[1]))
+        return data
+
+    def look(self, batch: Any, support: Support, number: int) -> Any:
+        """Returns a batch as it is, or raises a `DataError` that names the batch's number."""
+        try:
+            parts = {k: as_array(k, v) for k, v in _parts(batch).items()}
+            check_values(parts, support, number)
+        except DataError as error:
+            self.error = self.error or error  # a pipeline is ahead of its reader
+            raise
+        return batch
+
+    def _passed(self, number: tf.Tensor, batch: Any, support: Support) -> Any:
+        parts, fine = _parts(batch), tf.constant(True)
+        for name, tensor in parts.items():
+            if name in BESIDE or name == "x":
+                mask = parts.get("mask") if name == "x" else None
+                fine &= _graph_is_fine(tensor, support if name == "x" else BESIDE[name], mask)
+
+        def report(number: tf.Tensor, *tensors: tf.Tensor) -> bool:
+            values = dict(zip(parts, (t.numpy() for t in tensors), strict=True))
+            self.look(values, support, int(number))
+            return True
+
+        def look_closer() -> tf.Tensor:
+            return tf.py_function(report, [number, *parts.values()], tf.bool)
+
+        with tf.control_dependencies([tf.cond(fine, lambda: tf.constant(True), look_closer)]):
+            return tf.nest.map_structure(tf.identity, batch)
+
+
+def _parts(batch: Any) -> dict[str, Any]:
+    """Returns a batch as a dictionary; labels, which `predict` passes over, are left out."""
+    x, _, weight = keras.utils.unpack_x_y_sample_weight(batch)
+    parts = dict(x) if isinstance(x, Mapping) else {"x": x}
+    parts |= {} if weight is None else {"sample_weight": weight}
+    return {k: v for k, v in parts.items() if v is not None}
+
+
+def _graph_is_fine(tensor: tf.Tensor, support: Support, mask: Any) -> tf.Tensor:
+    """As `_is_fine`, in a graph; true of an empty batch."""
+    if support.total is not None:
+        return tf.constant(False)
+    numbers = tensor if tensor.dtype.is_floating else tf.cast(tensor, tf.float64)
+    low, high = (tf.constant(np.asarray(b), numbers.dtype) for b in support[:2])
+    fine = tf.where(
+        support.is_open, (low < numbers) & (numbers < high), (low <= numbers) & (numbers <= high)
+    )
+    fine &= tf.abs(numbers) <= tf.constant(min(LARGEST, numbers.dtype.max), numbers.dtype)
+    if np.any(support.is_integer) and tensor.dtype.is_floating:
+        fine &= tf.equal(numbers, tf.round(numbers)) | ~tf.constant(support.is_integer)
+    return tf.reduce_all(fine if mask is None else fine | (tf.cast(mask, tf.float32) == 0.0))
+
+
+class _WatchedDataset(keras.utils.PyDataset):
+    """A `PyDataset` of which each batch is looked at as it is made."""
+
+    def __init__(self, data: keras.utils.PyDataset, look: Callable[[Any, int], Any]):
+        super().__init__(data.workers, data.use_multiprocessing, data.max_queue_size)
+        self._data, self._look = data, look
+
+    @property
+    def num_batches(self) -> int | None:
+        return self._data.num_batches
+
+    def __getitem__(self, index: int) -> Any:
+        return self._look(self._data[index], index)
+
+    def on_epoch_begin(self) -> None:
+        self._data.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        self._data.on_epoch_end()
+
+
+def raises_data_errors(method: Callable) -> Callable:
+    """Makes a method of a model raise what is wrong with its streams, not TensorFlow's error.
+
+    A record that cannot be read, or a source that raises, is a `DataError` too.
+    """
+
+    @functools.wraps(method)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self._watch.error = None
+        try:
+            return method(self, *args, **kwargs)
+        except tf.errors.OpError as error:
+            if self._watch.error is not None:
+                raise self._watch.error from None
+            reason = str(error.message)
+            from_data = "Iterator::" in reason or "IteratorGetNext" in reason
+            if not from_data and not isinstance(error, tf.errors.DataLossError):
+                raise
+            causes = re.findall(
+                r"^(?:\w+\.)*\w*(?:Error|Exception)\b.*$|\w+Error: .*$", reason, re.M
+            )
+            raise DataError(
+                "`x` must be readable to its end. Received: a dataset of which a batch fails: "
+                f"{(causes or reason.splitlines() or [type(error).__name__])[-1][:300]} "
+                "Fix: mend or leave out the record; the model is as after the last batch before it."
+            ) from error
+
+    return checked
