@@ -34,6 +34,7 @@ EXTRAS = {
 
 TEST = [
     "hypothesis>=6.170",
+    "pandas>=2.3",
     "pytest>=9.2",
     "pytest-cov>=7.1",
     "pytest-xdist>=3.8",

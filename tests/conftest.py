@@ -16,6 +16,12 @@ tf.config.set_logical_device_configuration(
 
 
 @pytest.fixture(scope="session")
+def replicas():
+    """Two replicas; a process has one strategy, for TensorFlow mixes up the collectives of two."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="session")
 def x():
     """Binary rows; 61 of them, so that no batch size of the tests divides their number."""
     rows = (np.random.default_rng(0).random((61, *EVENT_SHAPE)) < 0.4).astype("float32")

@@ -736,11 +736,6 @@ def test_the_whole_train_step_is_compiled(make_vae, x, part):
         trained(model, x[:16])
 
 
-@pytest.fixture(scope="module")
-def replicas():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-
 def test_replicas_train_as_one(make_exact_vae, x, replicas):
     """Also on the last batch, which has 7 rows for one replica and 6 for the other."""
     w = np.linspace(0.0, 3.0, len(x), dtype="float32")

@@ -48,15 +48,14 @@ def test_seeds_fit_int32_and_give_independent_normals():
     assert abs(correlation.mean()) < 5 / np.sqrt(1000 * 200 * 199 / 2)
 
 
-def test_replicas_draw_different_noise():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def test_replicas_draw_different_noise(replicas):
     noise = Noise(0)
 
     def step():
         with noise.stream("train", tf.constant(4)):
             return noise.next_seed()
 
-    per_replica = strategy.experimental_local_results(strategy.run(step))
+    per_replica = replicas.experimental_local_results(replicas.run(step))
     assert len({tuple(s.numpy()) for s in per_replica}) == 2
 
 

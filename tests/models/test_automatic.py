@@ -2,7 +2,6 @@
 
 import keras
 import pytest
-import tensorflow as tf
 
 import tfvae
 from tfvae import networks
@@ -132,8 +131,8 @@ def test_jit_compile_takes_three_values(make_vae, value):
         make_vae().compile("adam", jit_compile=value)
 
 
-def test_under_a_strategy_auto_is_one_step_without_xla(make_vae):
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+def test_under_a_strategy_auto_is_one_step_without_xla(make_vae, replicas):
+    with replicas.scope():
         model = make_vae()
         model.compile("adam")
     assert (model.steps_per_execution, model.jit_compile) == (1, False)

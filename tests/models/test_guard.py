@@ -199,11 +199,10 @@ def test_the_limit_is_saved_and_refused_where_it_is_no_limit(tmp_path):
             model.compile("sgd", skip_above_norm=limit)
 
 
-def test_replicas_share_limit_and_streak():
+def test_replicas_share_limit_and_streak(replicas):
     """The norm is that of the whole batch's gradient, which one replica alone makes large."""
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     steep = np.concatenate([GOOD[:8], GOOD[8:12], 1e3 * GOOD[12:16], GOOD[16:]])
-    with strategy.scope():
+    with replicas.scope():
         model = small(Poison())
         trained(model, steep, skip_above_norm=100.0)
     assert (model.updates_skipped.numpy(), model.optimizer.iterations.numpy()) == (1, 2)

@@ -292,6 +292,7 @@ def _check_data(model: keras.Model, progress: Any) -> None:
         ValueError: If they cannot.
     """
     data, shuffle = progress.setup["x"], progress.setup["shuffle"]
+    data = getattr(data, "watched", data)
     is_array = isinstance(data, dict) or hasattr(data, "shape")
     if isinstance(data, GeneratorType) or not (
         is_array or isinstance(data, tf.data.Dataset | keras.utils.PyDataset)

@@ -254,20 +254,20 @@ class _WatchedDataset(keras.utils.PyDataset):
 
     def __init__(self, data: keras.utils.PyDataset, look: Callable[[Any, int], Any]):
         super().__init__(data.workers, data.use_multiprocessing, data.max_queue_size)
-        self._data, self._look = data, look
+        self.watched, self._look = data, look
 
     @property
     def num_batches(self) -> int | None:
-        return self._data.num_batches
+        return self.watched.num_batches
 
     def __getitem__(self, index: int) -> Any:
-        return self._look(self._data[index], index)
+        return self._look(self.watched[index], index)
 
     def on_epoch_begin(self) -> None:
-        self._data.on_epoch_begin()
+        self.watched.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        self._data.on_epoch_end()
+        self.watched.on_epoch_end()
 
 
 def raises_data_errors(method: Callable) -> Callable:
