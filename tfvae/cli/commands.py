@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from tfvae.callbacks import Checkpoint
-from tfvae.cli.arguments import recipe_arguments, recipe_called
+from tfvae.cli.arguments import papers, recipe_arguments, recipe_called
 from tfvae.cli.conditions import condition_of, condition_of_samples, inputs_of
 from tfvae.cli.measure import measure
 from tfvae.cli.pictures import draw, is_image, samples_figure
@@ -184,6 +184,16 @@ def _show(run: Run, metrics: Mapping[str, Any], terminal: Terminal) -> None:
         {"run": os.fspath(run.directory), "seed": run.config["seed"], "metrics": metrics},
         metrics_table(f"{title}, {metrics['num_examples']} test examples", metrics),
     )
+
+
+def recipes(*, as_json: bool) -> None:
+    """Prints what `train` can make: recipes, their papers, and what they must be given."""
+    content = papers()
+    rows = {
+        name: row["paper"] + "".join(f"; --set {r}=JSON" for r in row["required"])
+        for name, row in content.items()
+    }
+    Terminal(as_json).result({"recipes": content}, facts("recipes", rows))
 
 
 def evaluate(directory: pathlib.Path, *, data: str | None, num_samples: int, as_json: bool) -> None:

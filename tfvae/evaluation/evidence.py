@@ -44,6 +44,7 @@ def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0
         seed: Seed of the draws; the same seed gives the same numbers.
 
     Raises:
+        TypeError: If the posterior is a point mass, as that of codes that x determines.
         ValueError: If an argument is out of range or the data do not fit the model.
 
     Example:
