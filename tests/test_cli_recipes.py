@@ -3,8 +3,9 @@
 import inspect
 import io
 import json
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 
+import numpy as np
 import pytest
 
 import tfvae
@@ -53,19 +54,37 @@ def normalised(config):
     return [normalised(v) for v in config] if isinstance(config, list | tuple) else config
 
 
-def listed(*arguments):
-    out = io.StringIO()
-    with redirect_stdout(out):
-        assert tfvae_cli.main(["recipes", *arguments]) == 0
-    return out.getvalue()
+def run(*arguments):
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = tfvae_cli.main(list(arguments))
+    assert code == 0, err.getvalue()
+    return out.getvalue(), err.getvalue()
 
 
 def test_recipes_are_listed_with_their_papers():
-    content = json.loads(listed("--json"))["recipes"]
+    content = json.loads(run("recipes", "--json")[0])["recipes"]
     assert list(content) == recipes.__all__
     for name, row in content.items():
         assert "20" in row["paper"], f"{name} names no year"
         assert set(row["required"]) <= set(REQUIRED.get(name, {}))
     assert content["geco_vae"]["required"] == ["tolerance"]
-    text = listed()
+    text = run("recipes")[0]
     assert all(name in text for name in tfvae.recipes.__all__)
+
+
+@pytest.mark.parametrize(("recipe", "latent_shape"), [("fsq_vae", "2 x 3"), ("ladder_vae", "2, 3")])
+def test_runs_of_codes_and_hierarchies_are_shown(recipe, latent_shape, tmp_path):
+    """Codes that x determines have no log-evidence; a hierarchy has a shape for each level."""
+    rows, out = tmp_path / "rows.npy", tmp_path / "run"
+    np.save(rows, (np.random.default_rng(0).random((40, 4)) < 0.4).astype("float32"))
+    given = {
+        "fsq_vae": {"levels": [3, 3, 3], "latent_size": 2},
+        "ladder_vae": {"latent_sizes": [2, 3]},
+    }[recipe] | {"units": [6]}
+    line = [part for text in settings(given) for part in ("--set", text)]
+    data = ("--data", str(rows), "--out", str(out), "--epochs", "1", "--num-samples", "10")
+    metrics = json.loads(run("train", recipe, *data, *line, "--json", "--no-jit")[0])["metrics"]
+    assert (metrics["log_evidence"] is None) == (recipe == "fsq_vae")
+    shown = run("inspect", str(out))[0].split("latent shape")[1]
+    assert shown.splitlines()[0].strip() == latent_shape

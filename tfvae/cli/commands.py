@@ -23,6 +23,7 @@ from tfvae.cli.terminal import Progress, Terminal, facts, metrics_table, shape
 from tfvae.data import Splits, load
 from tfvae.data.splits import PARTS
 from tfvae.errors import DataError, ResumeMismatch
+from tfvae.evaluation.latents import is_hierarchy
 from tfvae.export import serving_config as write_serving_config
 from tfvae.export.tflite import report_path
 from tfvae.models.saving import written_whole
@@ -337,7 +338,8 @@ def inspect(directory: pathlib.Path, *, as_json: bool) -> None:
         content["num_weights"] = model.count_params()
         content["latent_shape"] = list(model.latent_shape)
         rows["weights"] = f"{model.count_params():,}"
-        rows["latent shape"] = shape(model.latent_shape)
+        levels = model.latent_shape if is_hierarchy(model) else (model.latent_shape,)
+        rows["latent shape"] = ", ".join(map(shape, levels))
     else:
         terminal.note(
             f"the training has not ended: there is no {MODEL}. Fix: tfvae train --resume --out "

@@ -72,6 +72,12 @@ class LatentVariableModel(UnsupervisedModel):
         raise NotImplementedError
 
     @property
+    def num_latents(self) -> int:
+        """Number of latent dimensions, those of all levels."""
+        levels = [s for s in self.latent_shape if isinstance(s, tuple)] or [self.latent_shape]
+        return sum(map(math.prod, levels))
+
+    @property
     def numbers_per_draw(self) -> int:
         """Numbers that a forward pass holds at a time for each draw, to a factor: those of x."""
         return math.prod(self.event_shape)
