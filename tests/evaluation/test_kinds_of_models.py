@@ -7,6 +7,7 @@ import pytest
 import tfvae
 from tfvae import evaluation, recipes
 from tfvae.callbacks import PosteriorCollapse
+from tfvae.evaluation.bound import chunks
 
 KINDS = {
     "codes": lambda: recipes.vq_vae((6,), latent_size=4, code_size=2, num_codes=5, seed=0),
@@ -77,3 +78,31 @@ def test_the_watch_sees_a_level_collapse(x, caplog):
     assert caplog.text.count("The posterior has collapsed") == 1
     assert "of 5 latent dimensions are active" in caplog.text
     assert "the latents have" not in caplog.text  # 2 + 3 of them, for 6 numbers
+
+
+def mixture(family, num_components):
+    base = recipes.vae((6,), latent_size=4, units=(8,), seed=0)
+    prior = tfvae.Mixture(family, (4,), num_components=num_components)
+    return tfvae.VAE(base.encoder, base.decoder, prior=prior, seed=0)
+
+
+# model, and the numbers that the largest part of its density holds for a draw
+SIZES = {
+    "x": (lambda: recipes.vae((600,), latent_size=4, units=(8,), seed=0), 600),
+    "components": (
+        lambda: recipes.vamp_vae((6,), num_components=500, latent_size=4, units=(8,), seed=0),
+        2 * 500,
+    ),
+    "components' events": (lambda: mixture("MultivariateNormalTriL", 300), 300 * 4),
+    "a level's x": (lambda: recipes.ladder_vae((700,), units=(8,), seed=0), 700),
+}
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_an_evaluation_holds_four_million_numbers_at_most(kind):
+    make, numbers = SIZES[kind]
+    for num_samples in (1, 50, 5_000):
+        draws, rows = chunks(make(), num_samples)
+        assert draws <= num_samples
+        assert draws * rows * numbers <= 2**22
+        assert rows == 1024 or draws * (rows + 1) * numbers > 2**22

@@ -1,5 +1,7 @@
 """Masks and exposures in models: what is missing counts for nothing, in all that a model does."""
 
+import pathlib
+
 import keras
 import linear_gaussian as exact
 import numpy as np
@@ -9,6 +11,7 @@ import tensorflow as tf
 import tfvae
 from tfvae import Conditional, DataError, Head, evaluation, networks, recipes
 from tfvae.serialization import serializable
+from tfvae.testing.laws_of_artifacts import an_export_gives_the_same_numbers
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(40, 6)).astype("float32")
@@ -403,6 +406,14 @@ def test_that_law_rejects_checks_without_the_mask(trainable, monkeypatch):
     for name in ("fit", "encode"):
         with pytest.raises(DataError):
             holes_are_taken_where_they_are_masked(trainable, WAYS_IN[name])
+
+
+def test_the_law_of_exports_knows_masks(masked, tmp_path, monkeypatch):
+    data = {"x": HOLES, "mask": MASK}
+    an_export_gives_the_same_numbers(masked, data, str(tmp_path))
+    monkeypatch.setattr(tfvae.VAE, "export", lambda self, path, **_: pathlib.Path(path).mkdir())
+    with pytest.raises(AssertionError, match="is written"):
+        an_export_gives_the_same_numbers(masked, data, str(tmp_path))
 
 
 @pytest.mark.parametrize("format", ["saved_model", "tflite"])
