@@ -170,7 +170,7 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            metavar="RECIPE", help="A function of tfvae.recipes, such as vae or conditional_vae."
+            metavar="RECIPE", help="A name that `tfvae recipes` lists, such as vae or iwae."
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(**DATA)] = None,
@@ -243,6 +243,12 @@ def train(
         num_samples=num_samples,
         as_json=as_json,
     )
+
+
+@app.command()
+def recipes(as_json: Json = False, debug: Debug = False) -> None:
+    """List what `tfvae train` can make, with the papers."""
+    _commands(debug).recipes(as_json=as_json)
 
 
 @app.command()

@@ -684,5 +684,5 @@ def test_a_picture_that_cannot_be_drawn_is_a_note(monkeypatch, files, tmp_path):
 
 def test_every_command_of_the_grammar_has_a_body():
     grammar = {c.callback.__name__ for c in tfvae_cli.app.registered_commands}
-    assert grammar == {"train", "evaluate", "sample", "export", "inspect"}
+    assert grammar == {"train", "recipes", "evaluate", "sample", "export", "inspect"}
     assert all(callable(getattr(commands, name)) for name in grammar)

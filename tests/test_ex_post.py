@@ -9,7 +9,7 @@ from tfvae import evaluation, flows
 from tfvae.random import seeded_initializers
 
 
-def model_with_clustered_codes():
+def model_with_clustered_codes(**more):
     """A model whose codes lie in two far clusters, where N(0, I) has none of its mass."""
     with seeded_initializers(0):
         model = tfvae.VAE(
@@ -21,8 +21,8 @@ def model_with_clustered_codes():
             ),
             seed=0,
         )
-    model.build((None, 4))
-    model.encoder.head.projection.set_weights([np.eye(4, 2), np.zeros(2)])
+    model.build({"x": (None, 4), **more})
+    model.encoder.head.projection.set_weights([np.eye(8 if more else 4, 2), np.zeros(2)])
     model.decoder.head.projection.set_weights([np.eye(2, 4), np.zeros(4)])
     return model
 
@@ -102,3 +102,24 @@ def test_nonsense_is_refused(arguments, error, sentence):
     }
     with pytest.raises(error, match=sentence):
         tfvae.fit_prior(**good | arguments)
+
+
+def test_missing_entries_and_weights_are_heeded():
+    """A Gaussian prior finds the mean of the codes of rows that count."""
+    model, mask = (
+        model_with_clustered_codes(mask=(None, 4)),
+        np.tile([1.0, 1.0, 1.0, 0.0], (256, 1)),
+    )
+    inputs = {"x": np.where(mask == 1, X, np.nan), "mask": mask}
+    weights = np.float32(SIGNS[:, 0] < 0)
+
+    def mean(**more):
+        prior = tfvae.Trainable("Normal", (2,))
+        options = {"epochs": 60, "batch_size": 64, "learning_rate": 0.05}
+        tfvae.fit_prior(model, inputs | more, prior, **options)
+        return prior(None).mean().numpy()
+
+    np.testing.assert_allclose(mean(sample_weight=weights), [-3.0, -3.0], atol=0.2)
+    np.testing.assert_allclose(mean(), X[:, :2].mean(axis=0), atol=0.4)
+    with pytest.raises(tfvae.DataError, match=r"x\[0, 3\]=nan"):
+        mean(mask=np.ones_like(mask))

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfvae import checks
 from tfvae.errors import DataError, NumericalError
 from tfvae.models import VAE
-from tfvae.models.inputs import unpack
+from tfvae.models.inputs import Inputs, unpack
 from tfvae.random import seed_pair
 from tfvae.stochastic import StochasticLayer
 
@@ -32,7 +32,8 @@ def fit_prior(
 
     Args:
         model: A trained VAE.
-        x: Examples [N, *event_shape], or a dictionary with `x` and `condition`.
+        x: Examples [N, *event_shape], or a dictionary with `x` and any of `condition`,
+            `mask` and `sample_weight`.
         prior: An untrained prior over the model's latents, such as
             `Mixture("Normal", (32,), num_components=20)` or `Transformed(StandardNormal((32,)),
             flows.RealNVP((32,)))`.
@@ -62,6 +63,7 @@ def fit_prior(
         raise ValueError(f"`learning_rate` must be > 0. Received: learning_rate={learning_rate}.")
     data = {k: v for k, v in unpack(x, model.event_shape)._asdict().items() if v is not None}
     model.encode(tf.nest.map_structure(lambda a: a[:1], data))  # builds it, and checks a condition
+    model.check_values(data)
     fitted = VAE(
         model.encoder, model.decoder, prior=prior, objective=model.objective, seed=model.seed
     )
@@ -79,10 +81,12 @@ def fit_prior(
     @tf.function(autograph=False)
     def update(rows: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         batch = {k: tf.gather(v, rows) for k, v in data.items()}
-        condition = batch.get("condition")
-        z = model.encoder(batch["x"], condition).sample(seed=seed_pair(seed, "fit_prior", number))
+        inputs = Inputs(**batch)
+        posterior = model.encoder(inputs.seen, inputs.condition)
+        z = tf.stop_gradient(posterior.sample(seed=seed_pair(seed, "fit_prior", number)))
+        weight = 1.0 if inputs.sample_weight is None else inputs.sample_weight
         with tf.GradientTape() as tape:
-            loss = -tf.reduce_mean(prior(condition).log_prob(tf.stop_gradient(z)))
+            loss = -tf.reduce_mean(weight * prior(inputs.condition).log_prob(z))
         optimizer.apply(tape.gradient(loss, weights), weights)
         return loss
 

@@ -151,6 +151,13 @@ def _table(seed=0):
     return {"x": x.astype("float32"), "mask": (rng.random((96, 4)) < 0.8).astype("float32")}
 
 
+def _documents(seed=0):
+    """Counts of eight words in 96 documents of two kinds."""
+    rng = np.random.default_rng(seed)
+    words = np.where(rng.integers(0, 2, 96)[:, None] == (np.arange(8) < 4), 5.0, 0.3)
+    return rng.poisson(words).astype("float32")
+
+
 def _model(encoder=None, decoder=None, posterior=None, **arguments):
     """A small VAE over 8 x 8 images."""
     return tfvae.VAE(
@@ -208,6 +215,7 @@ MODELS = {
         lambda: recipes.mixture_vae((8, 8, 1), num_components=3, **SMALL),
         IMAGES,
     ),
+    "recipes.prod_lda": (lambda: recipes.prod_lda((8,), **SMALL), _documents()),
     "recipes.vamp_vae": (
         lambda: recipes.vamp_vae((8, 8, 1), num_components=4, pseudo_inputs=IMAGES, **SMALL),
         IMAGES,
@@ -289,4 +297,5 @@ COMPOSED = {
     "recipes.gumbel_vae",
     "recipes.hyperspherical_vae",
     "recipes.mixture_vae",
+    "recipes.prod_lda",
 }

@@ -158,6 +158,24 @@ def parts(sizes=(2, 3), prior_sizes=(2, 3)):
     }
 
 
+HALVES = np.where(np.arange(12).reshape(2, 6) == 8, 0.5, 1.0).astype("float32")
+
+
+def of_counts():
+    """A ladder of counts."""
+    decoder = tfvae.Conditional(networks.mlp([4]), tfvae.Head("Poisson", (6,)))
+    model = tfvae.LadderVAE(**parts() | {"decoder": decoder})
+    model.compile("sgd", jit_compile=False)
+    return model
+
+
+def with_binary_top():
+    """A ladder whose top level is not reparameterised."""
+    made = parts()
+    made["encoders"][0] = tfvae.Conditional(networks.mlp([4]), tfvae.Head("Bernoulli", (2,)))
+    return tfvae.LadderVAE(**made)
+
+
 class PathOnly(objectives.ELBO):
     """Weights the path gradient."""
 
@@ -187,7 +205,59 @@ class PathOnly(objectives.ELBO):
             "`condition` must be left out",
         ),
         (lambda: tfvae.LadderVAE(**parts()).generate(3), ValueError, "`generate` must come after"),
-        (lambda: tfvae.LadderVAE(**parts()).export("x"), ValueError, "`export` must be called on"),
+        (
+            lambda: tfvae.LadderVAE(**parts()).export("x"),
+            TypeError,
+            "`model` must be a `tfvae.VAE`",
+        ),
+        *(
+            (
+                lambda export=export: export(tfvae.LadderVAE(**parts()), "x.tflite"),
+                TypeError,
+                "one level of latents. Received: LadderVAE. Fix: use `save`",
+            )
+            for export in (tfvae.export.saved_model, tfvae.export.tflite)
+        ),
+        *(
+            (
+                lambda more=more: tfvae.LadderVAE(**parts()).evaluate(
+                    {"x": np.ones((2, 6)), **more}, verbose=0
+                ),
+                tfvae.DataError,
+                f"`{next(iter(more))}` must be left out, for a LadderVAE takes none",
+            )
+            for more in ({"mask": np.ones((2, 6))}, {"exposure": np.ones(2)})
+        ),
+        *(
+            (
+                lambda o=o: tfvae.LadderVAE(**parts(), objective=[objectives.ELBO(), o]),
+                ValueError,
+                f"posterior of several levels. Received: {type(o).__name__}, which",
+            )
+            for o in (
+                objectives.TotalCorrelation(5.0, num_examples=96),
+                objectives.CriticTotalCorrelation(5.0, keras.layers.Dense(1)),
+                objectives.MMD(1.0),
+                objectives.DIP(1.0),
+            )
+        ),
+        (
+            lambda: tfvae.LadderVAE(**parts(), objective=objectives.VIMCO()),
+            ValueError,
+            "posterior of several levels. Received: VIMCO",
+        ),
+        (
+            lambda: with_binary_top().build((None, 6)),
+            ValueError,
+            "`objective` must need no gradient through z",
+        ),
+        (
+            lambda: of_counts().evaluate(HALVES, verbose=0),
+            tfvae.DataError,
+            r"integers .*\[1, 2\]=0.5",
+        ),
+        (lambda: of_counts().embed(HALVES), tfvae.DataError, r"integers .*\[1, 2\]=0.5"),
+        (lambda: of_counts().encode(np.nan * HALVES), tfvae.DataError, "`x` must be finite"),
         (
             lambda: tfvae.recipes.ladder_vae((6,), latent_sizes=(3,)),
             ValueError,

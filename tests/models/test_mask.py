@@ -1,5 +1,7 @@
 """Masks and exposures in models: what is missing counts for nothing, in all that a model does."""
 
+import pathlib
+
 import keras
 import linear_gaussian as exact
 import numpy as np
@@ -9,6 +11,7 @@ import tensorflow as tf
 import tfvae
 from tfvae import Conditional, DataError, Head, evaluation, networks, recipes
 from tfvae.serialization import serializable
+from tfvae.testing.laws_of_artifacts import an_export_gives_the_same_numbers
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(40, 6)).astype("float32")
@@ -248,7 +251,10 @@ WRONG = {
     "no mask": ({"x": ROWS}, "`mask` must be given, as when the model was built.*Fix: pass"),
     "shape": ({"x": ROWS, "mask": MASK[:, :3]}, r"`mask` must have the shape of x.*\(40, 3\)"),
     "rank": ({"x": ROWS, "mask": MASK[:, 0]}, r"`mask` must have the shape of x.*\(40,\)"),
-    "values": ({"x": ROWS, "mask": HALF}, r"`mask` must be 1 .* mask\[1, 2\]=0.5. Fix: "),
+    "values": (
+        {"x": ROWS, "mask": HALF},
+        r"`mask` must be 1 .* mask\[1, 2\]=0.5, 1 of 240 .*Fix: ",
+    ),
     "nan": ({"x": ROWS, "mask": HOLES}, r"`mask` must be 1 where x is observed"),
 }
 
@@ -319,3 +325,118 @@ def test_a_likelihood_that_cannot_take_it_says_so_before_training(likelihood, mo
 def test_recipes_refuse_nonsense(make, sentence):
     with pytest.raises((TypeError, ValueError), match=sentence):
         make()
+
+
+# ---- NaN under the mask
+# -------------------------------------------------------------------------------
+
+STREAMS = {
+    "dataset": lambda d: tf.data.Dataset.from_tensors(d),
+    "generator": lambda d: (batch for batch in [d]),
+    "PyDataset": lambda d: OneBatch(d),
+}
+
+
+class OneBatch(keras.utils.PyDataset):
+    """A `PyDataset` of one batch."""
+
+    def __init__(self, batch):
+        super().__init__()
+        self.batch = batch
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, i):
+        return self.batch
+
+
+WAYS_IN = CALLS | {
+    "fit, validation": lambda m, d: m.fit(
+        {"x": ROWS, "mask": np.ones_like(ROWS)}, validation_data=d, verbose=0
+    ),
+    "reconstruct": lambda m, d: m.reconstruct(d),
+    "predict_on_batch": lambda m, d: m.predict_on_batch(d),
+    "test_on_batch": lambda m, d: m.test_on_batch(d),
+    "elbo": lambda m, d: evaluation.elbo(m, d),
+    "active_units": lambda m, d: evaluation.active_units(m, d),
+    "kl_by_dimension": lambda m, d: evaluation.kl_by_dimension(m, d),
+    "aggregate_posterior": lambda m, d: evaluation.aggregate_posterior(m, d),
+    **{
+        f"{call}, {kind}": lambda m, d, call=call, make=make: CALLS[call](m, make(d))
+        for call in ("fit", "evaluate", "predict")
+        for kind, make in STREAMS.items()
+    },
+}
+
+
+def holes_are_taken_where_they_are_masked(model, call):
+    """And where one is not, its index is named."""
+    call(model, {"x": HOLES, "mask": MASK})
+    row, column = (int(i) for i in np.argwhere(MASK == 0)[3])
+    mask = MASK.copy()
+    mask[row, column] = 1.0
+    with pytest.raises(DataError, match=rf"`x` must be finite.*x\[{row}, {column}\]=nan, 1 of 240"):
+        call(model, {"x": HOLES, "mask": mask})
+
+
+@pytest.fixture(scope="module")
+def trainable(masked):
+    """A copy that may be trained."""
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(masked))
+    copy.encode({"x": HOLES, "mask": MASK})
+    copy.compile(keras.optimizers.SGD(1e-3), jit_compile=False)
+    return copy
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@pytest.mark.parametrize("name", WAYS_IN)
+def test_holes_are_taken_where_they_are_masked(trainable, name):
+    holes_are_taken_where_they_are_masked(trainable, WAYS_IN[name])
+
+
+def test_that_law_rejects_checks_without_the_mask(trainable, monkeypatch):
+    check = tfvae.models.value_checks.check_values
+
+    def blind(inputs, *arguments):
+        check({"x": inputs["x"]}, *arguments)
+
+    for module in ("vae", "unsupervised_model"):
+        monkeypatch.setattr(f"tfvae.models.{module}.check_values", blind)
+    for name in ("fit", "encode"):
+        with pytest.raises(DataError):
+            holes_are_taken_where_they_are_masked(trainable, WAYS_IN[name])
+
+
+def test_the_law_of_exports_knows_masks(masked, tmp_path, monkeypatch):
+    data = {"x": HOLES, "mask": MASK}
+    an_export_gives_the_same_numbers(masked, data, str(tmp_path))
+    monkeypatch.setattr(tfvae.VAE, "export", lambda self, path, **_: pathlib.Path(path).mkdir())
+    with pytest.raises(AssertionError, match="is written"):
+        an_export_gives_the_same_numbers(masked, data, str(tmp_path))
+
+
+@pytest.mark.parametrize("format", ["saved_model", "tflite"])
+def test_an_export_refuses_a_mask(masked, format, tmp_path):
+    with pytest.raises(ValueError, match="`model` must take x and a condition alone.*with a mask"):
+        masked.export(tmp_path / "m.tflite", format=format)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_vamp_prior_sees_its_pseudo_inputs_whole(tmp_path):
+    """Its density is the mean of the posteriors at them, with a mask of ones."""
+    model = recipes.vamp_vae(
+        (6,), num_components=3, bounds=None, likelihood="Normal", latent_size=2, units=(8,), seed=0
+    )
+    inputs = {"x": HOLES, "mask": MASK}
+    model.compile("sgd", jit_compile=False)
+    model.fit(inputs, verbose=0)
+    z = RNG.normal(size=(7, 1, 2)).astype("float32")
+    seen = model.encode({"x": model.prior.pseudo_inputs, "mask": np.ones((3, 6))}).log_prob(z)
+    expected = np.log(np.mean(np.exp(np.float64(seen)), axis=-1))
+    np.testing.assert_allclose(model.prior(None).log_prob(z[:, 0]), expected, rtol=1e-4)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        loaded.evaluate(inputs, verbose=0), model.evaluate(inputs, verbose=0)
+    )

@@ -8,7 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import checks
-from tfvae.evaluation.latents import active_units, aggregate_posterior
+from tfvae.evaluation.latents import (
+    active_units,
+    aggregate_posterior,
+    is_hierarchy,
+    kl_by_dimension,
+)
 
 log = logging.getLogger("tfvae")
 
@@ -23,7 +28,8 @@ class PosteriorCollapse(keras.callbacks.Callback):
     the data move; `mutual_information` of x and z, in nats; and `aggregate_gap`, the KL of the mean
     posterior to the prior, in nats. Their sum is the KL. If no dimension is active, or the KL is
     zero, for three evaluations in a row, it logs a line of advice, once. `records` has the KL of
-    each dimension as well.
+    each dimension as well. Of a hierarchy there are the active units of all levels and the KL of
+    each level, top first; it speaks up if that of any level is zero.
 
     Args:
         data: Inputs to measure on; by default the arrays of `validation_data`.
@@ -61,18 +67,20 @@ class PosteriorCollapse(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if (epoch + 1) % self.every_n_epochs:
             return
-        aggregate = aggregate_posterior(self.model, self._rows)
-        record = {
-            "active_units": active_units(self.model, self._rows),
-            "mutual_information": float(aggregate.mutual_information),
-            "aggregate_gap": float(aggregate.gap),
-        }
+        record = {"active_units": active_units(self.model, self._rows)}
+        if is_hierarchy(self.model):
+            kl = kl_by_dimension(self.model, self._rows)
+            nothing = np.min(kl) < NO_NATS
+        else:
+            aggregate = aggregate_posterior(self.model, self._rows)
+            record["mutual_information"] = float(aggregate.mutual_information)
+            record["aggregate_gap"] = float(aggregate.gap)
+            kl = aggregate.kl_by_dimension
+            nothing = aggregate.mutual_information + aggregate.gap < NO_NATS
         if logs is not None:
             logs.update(record)
-        kl = aggregate.kl_by_dimension
         kl = None if kl is None else [float(v) for v in kl]
         self.records.append({"epoch": epoch, "kl_by_dimension": kl} | record)
-        nothing = aggregate.mutual_information + aggregate.gap < NO_NATS
         self._collapsed = self._collapsed + 1 if nothing or not record["active_units"] else 0
         if self._collapsed >= PATIENCE and not self._has_spoken:
             self._has_spoken = True
@@ -80,5 +88,5 @@ class PosteriorCollapse(keras.callbacks.Callback):
                 "The posterior has collapsed to the prior: %d of %d latent dimensions are active. "
                 "Warm beta up from 0 (schedules.Linear), use free_bits, or a weaker decoder.",
                 record["active_units"],
-                int(np.prod(self.model.latent_shape)),
+                self.model.num_latents,
             )

@@ -1,6 +1,6 @@
 """What the commands of `tfvae` do; their grammar is in `tfvae_cli`, which imports no TensorFlow."""
 
-from tfvae.cli.commands import evaluate, export, inspect, resume, sample, train
+from tfvae.cli.commands import evaluate, export, inspect, recipes, resume, sample, train
 from tfvae.cli.exits import describe
 
-__all__ = ["describe", "evaluate", "export", "inspect", "resume", "sample", "train"]
+__all__ = ["describe", "evaluate", "export", "inspect", "recipes", "resume", "sample", "train"]

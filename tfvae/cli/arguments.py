@@ -25,6 +25,17 @@ def recipe_called(name: str) -> Callable[..., Any]:
     return known[name]
 
 
+def papers() -> dict[str, dict[str, Any]]:
+    """Returns, for each recipe by name, its paper and the arguments that have no default."""
+    return {
+        name: {
+            "paper": inspect.getdoc(inspect.getmodule(recipe)).splitlines()[0].rstrip("."),
+            "required": _required(recipe),
+        }
+        for name, recipe in ((n, recipe_called(n)) for n in recipes.__all__)
+    }
+
+
 def recipe_arguments(
     recipe: Callable[..., Any], options: Mapping[str, Any], settings: Sequence[str]
 ) -> dict[str, Any]:
@@ -56,13 +67,19 @@ def recipe_arguments(
         if name in arguments:
             raise ValueError(f"`{name}` must be given once. Received: {source} {name} as well.")
         arguments[name] = value
-    for name, p in inspect.signature(recipe).parameters.items():
-        if p.kind is p.KEYWORD_ONLY and p.default is p.empty and name not in arguments:
+    for name in _required(recipe):
+        if name not in arguments:
             raise ValueError(
                 f"`{name}` must be given to {recipe.__name__}, which has no default for it. "
                 f"Received: nothing. Fix: --set {name}=VALUE."
             )
     return arguments
+
+
+def _required(recipe: Callable[..., Any]) -> list[str]:
+    """Returns the keyword arguments of a recipe that have no default."""
+    parameters = inspect.signature(recipe).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
 
 
 def _keywords(recipe: Callable[..., Any]) -> list[str]:

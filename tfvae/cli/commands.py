@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from tfvae.callbacks import Checkpoint
-from tfvae.cli.arguments import recipe_arguments, recipe_called
+from tfvae.cli.arguments import papers, recipe_arguments, recipe_called
 from tfvae.cli.conditions import condition_of, condition_of_samples, inputs_of
 from tfvae.cli.measure import measure
 from tfvae.cli.pictures import draw, is_image, samples_figure
@@ -23,6 +23,7 @@ from tfvae.cli.terminal import Progress, Terminal, facts, metrics_table, shape
 from tfvae.data import Splits, load
 from tfvae.data.splits import PARTS
 from tfvae.errors import DataError, ResumeMismatch
+from tfvae.evaluation.latents import is_hierarchy
 from tfvae.export import serving_config as write_serving_config
 from tfvae.export.tflite import report_path
 from tfvae.models.saving import written_whole
@@ -186,6 +187,16 @@ def _show(run: Run, metrics: Mapping[str, Any], terminal: Terminal) -> None:
     )
 
 
+def recipes(*, as_json: bool) -> None:
+    """Prints what `train` can make: recipes, their papers, and what they must be given."""
+    content = papers()
+    rows = {
+        name: row["paper"] + "".join(f"; --set {r}=JSON" for r in row["required"])
+        for name, row in content.items()
+    }
+    Terminal(as_json).result({"recipes": content}, facts("recipes", rows))
+
+
 def evaluate(directory: pathlib.Path, *, data: str | None, num_samples: int, as_json: bool) -> None:
     """Prints the metrics of a run's model on the test part of its own data, or of others."""
     terminal, run = Terminal(as_json), Run.open(directory)
@@ -327,7 +338,8 @@ def inspect(directory: pathlib.Path, *, as_json: bool) -> None:
         content["num_weights"] = model.count_params()
         content["latent_shape"] = list(model.latent_shape)
         rows["weights"] = f"{model.count_params():,}"
-        rows["latent shape"] = shape(model.latent_shape)
+        levels = model.latent_shape if is_hierarchy(model) else (model.latent_shape,)
+        rows["latent shape"] = ", ".join(map(shape, levels))
     else:
         terminal.note(
             f"the training has not ended: there is no {MODEL}. Fix: tfvae train --resume --out "

@@ -5,6 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.distributions.support import COUNTS
+
 tfd, ParameterProperties = tfp.distributions, tfp.util.ParameterProperties
 
 
@@ -25,6 +27,8 @@ class BagOfWords(tfd.AutoCompositeTensorDistribution):
     Example: documents of 100 words are generated.
     >>> tfvae.Head("BagOfWords", (2_000,), fixed={"total_count": 100.0})
     """
+
+    support = COUNTS
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.distributions.observed import entry_of, observed_log_prob, with_exposure
+from tfvae.distributions.support import Support, support_of
 from tfvae.errors import DataError
 
 tfd = tfp.distributions
@@ -39,6 +40,20 @@ class ColumnBlocks(tfd.Distribution):
             parameters=parameters,
             name=name,
         )
+
+    @property
+    def support(self) -> Support:
+        """That of each column; what the rows of a block add up to is not part of it."""
+        blocks = [support_of(d) for d in self.distributions]
+
+        def row(field: str) -> np.ndarray:
+            values = [
+                np.broadcast_to(getattr(support, field), len(columns))
+                for support, columns in zip(blocks, self.columns, strict=True)
+            ]
+            return np.concatenate(values)[self._order]
+
+        return Support(*(row(field) for field in Support._fields[:5]))
 
     def masked_log_prob(self, x: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
         """Returns the log-density of the entries [..., D] where the mask is true."""

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.distributions.scalar import ScalarDistribution
+from tfvae.distributions.support import Support
 
 ParameterProperties = tfp.util.ParameterProperties
 
@@ -45,6 +47,11 @@ class DiscretizedLogistic(ScalarDistribution):
     ):
         super().__init__(dict(locals()), ("loc", "scale", "low", "high"), ("scale",))
 
+    @property
+    def support(self) -> Support:
+        """Integers in [low, high]."""
+        return levels(self.low, self.high)
+
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         return {
@@ -70,6 +77,13 @@ class DiscretizedLogistic(ScalarDistribution):
 
     def _parameter_control_dependencies(self, is_init: bool) -> list[Any]:
         return super()._parameter_control_dependencies(is_init) + order_of_levels(self, is_init)
+
+
+def levels(low: Any, high: Any) -> Support:
+    """Returns the support of the levels low, ..., high; they are constants."""
+    ends = [np.asarray(tf.get_static_value(end)) for end in (low, high)]
+    low, high = (v.flat[0] if np.ptp(v) == 0 else v for v in ends)
+    return Support(low, high, is_integer=True)
 
 
 def order_of_levels(d: Any, is_init: bool) -> list[Any]:

@@ -9,12 +9,14 @@ import tensorflow_probability as tfp
 from tfvae.distributions.discretized_logistic import (
     draw,
     level_properties,
+    levels,
     log_mass,
     mean_of_levels,
     order_of_levels,
     probability_above,
 )
 from tfvae.distributions.scalar import ScalarDistribution
+from tfvae.distributions.support import Support
 
 ParameterProperties = tfp.util.ParameterProperties
 
@@ -52,6 +54,11 @@ class DiscretizedLogisticMixture(ScalarDistribution):
         name: str = "DiscretizedLogisticMixture",
     ):
         super().__init__(dict(locals()), ("logits", "loc", "scale", "low", "high"), ("scale",))
+
+    @property
+    def support(self) -> Support:
+        """Integers in [low, high]."""
+        return levels(self.low, self.high)
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.distributions.scalar import ScalarDistribution
+from tfvae.distributions.support import COUNTS
 
 tfd, ParameterProperties = tfp.distributions, tfp.util.ParameterProperties
 
@@ -29,6 +30,7 @@ class NegativeBinomialByMean(ScalarDistribution):
     """
 
     exposure_parameter = "log_mean"  # to which the log of an exposure is added
+    support = COUNTS
 
     def __init__(
         self,

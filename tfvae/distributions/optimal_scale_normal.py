@@ -6,6 +6,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.distributions.support import REALS
+
 tfd = tfp.distributions
 
 
@@ -22,6 +24,8 @@ class OptimalScaleNormal(tfd.Distribution):
         record: Is told each mean square error, a scalar.
         name: Name of the distribution.
     """
+
+    support = REALS
 
     def __init__(
         self,

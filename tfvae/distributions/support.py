@@ -35,9 +35,14 @@ class Support(NamedTuple):
     is_binary: Any = False
     total: float | None = None
 
+    @property
+    def is_by_column(self) -> bool:
+        """Whether cells of an event differ."""
+        return any(np.ndim(field) for field in self[:5])
+
     def describe(self) -> str:
         """Returns the rule in words, such as "in [0, 1]"."""
-        if any(np.ndim(field) for field in self[:5]):
+        if self.is_by_column:
             return "in the range of their columns"
         noun, low, high = ("integers " if self.is_integer else ""), self.low, self.high
         if math.isinf(low) and math.isinf(high):
@@ -102,7 +107,8 @@ def support_of(distribution: Any) -> Support:
     declared = getattr(distribution, "support", None)
     if isinstance(declared, Support):
         return declared
-    if isinstance(distribution, _WRAPPERS):
+    # `tfd.Independent` around a distribution that is no composite tensor is of another class.
+    if isinstance(distribution, _WRAPPERS) or hasattr(distribution, "reinterpreted_batch_ndims"):
         return support_of(distribution.distribution)
     if isinstance(distribution, tfd.Inflated):
         return support_of(distribution.distribution)

@@ -7,6 +7,7 @@ import tensorflow_probability as tfp
 
 from tfvae.distributions.negative_binomial_by_mean import count_properties, draw, log_mass
 from tfvae.distributions.scalar import ScalarDistribution
+from tfvae.distributions.support import COUNTS
 
 ParameterProperties = tfp.util.ParameterProperties
 
@@ -27,6 +28,7 @@ class ZeroInflatedNegativeBinomialByMean(ScalarDistribution):
     """
 
     exposure_parameter = "log_mean"
+    support = COUNTS
 
     def __init__(
         self,

@@ -38,7 +38,6 @@ def elbo(model: Any, inputs: Any, num_samples: int = 1, seed: int = 0) -> np.nda
 
 
 def chunks(model: Any, num_samples: int) -> tuple[int, int]:
-    """Returns how many draws and rows to hold at a time, for about four million numbers of x."""
-    size = int(np.prod(model.event_shape))
-    draws = min(num_samples, 100)
+    """Returns how many draws and rows to hold at a time, for about four million numbers."""
+    size, draws = model.numbers_per_draw, min(num_samples, 100)
     return draws, int(np.clip(2**22 // (size * draws), 1, 1024))

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfvae import checks
 from tfvae.evaluation.bound import chunks
 from tfvae.evaluation.rows import Batch, over_rows
 
+tfd = tfp.distributions
 log = logging.getLogger("tfvae")
 
 TOO_FEW = 10  # effective draws
@@ -44,6 +46,7 @@ def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0
         seed: Seed of the draws; the same seed gives the same numbers.
 
     Raises:
+        TypeError: If the posterior is a point mass, as that of codes that x determines.
         ValueError: If an argument is out of range or the data do not fit the model.
 
     Example:
@@ -56,7 +59,14 @@ def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0
 
     def log_weights(batch: Batch, number: tf.Tensor, chunk: Any, size: int) -> tf.Tensor:
         with model.noise.stream(f"evidence/{seed}", number * (whole + 1) + chunk):
-            return model(batch, num_samples=size, training=False).log_weight  # [size, B]
+            draws = model(batch, num_samples=size, training=False)
+        if is_point_mass(draws.posterior):
+            raise TypeError(
+                "`model` must have a posterior with a density: of all z but one, a point mass "
+                f"says nothing of their share in p(x). Received: a {type(model).__name__} with "
+                f"posterior {draws.posterior.name}. Fix: `evaluation.elbo`, a lower bound."
+            )
+        return draws.log_weight  # [size, B]
 
     def evidence(batch: Batch, number: tf.Tensor) -> Evidence:
         rows = tf.shape(batch["x"])[0]
@@ -81,6 +91,11 @@ def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0
     estimates = over_rows(model, ("evidence", num_samples, seed), evidence, inputs, batch_size)
     _warn_of_few(estimates.effective_sample_size, num_samples)
     return estimates
+
+
+def is_point_mass(posterior: Any) -> bool:
+    """Returns whether a posterior gives one z always, as that of codes that x determines."""
+    return isinstance(getattr(posterior, "distribution", posterior), tfd.Deterministic)
 
 
 def _warn_of_few(effective_sample_size: np.ndarray, num_samples: int) -> None:

@@ -62,6 +62,8 @@ def active_units(model: Any, inputs: Any, threshold: float = 0.01) -> int:
 def kl_by_dimension(model: Any, inputs: Any) -> np.ndarray:
     """Returns the mean KL[q(z | x) || p(z)] of each latent dimension in nats, [D].
 
+    Of a hierarchy it is the KL of each level, [L], top first, given draws of the levels above.
+
     Args:
         model: A `LatentVariableModel`.
         inputs: Examples [N, ...], or a dictionary of arrays.
@@ -81,7 +83,7 @@ def kl_by_dimension(model: Any, inputs: Any) -> np.ndarray:
     parts = over_rows(model, "kl_by_dimension", parts_of, inputs, ROWS)
     if parts.shape[1] == 0:
         raise ValueError(
-            "`model` must have a posterior and a prior that factorise by dimension. "
+            "`model` must have a posterior and a prior that factorise by dimension, alike. "
             f"Received: a {type(model).__name__} whose KL has no parts. "
             "Fix: `aggregate_posterior` gives the whole."
         )
@@ -100,12 +102,18 @@ def aggregate_posterior(model: Any, inputs: Any, seed: int = 0) -> Aggregate:
         seed: Seed of the draws; the same seed gives the same numbers.
 
     Raises:
+        TypeError: If the model is a hierarchy.
         DataError: If there are fewer than two rows, or they do not fit the model.
 
     Example:
     >>> evaluation.aggregate_posterior(vae, x_test[:2000]).gap
     """
     checks.seed(seed)
+    if is_hierarchy(model):
+        raise TypeError(
+            "`model` must have one level of latents. "
+            f"Received: {type(model).__name__}. Fix: `kl_by_dimension` gives the KL of each level."
+        )
 
     def draw(batch: Batch, number: tf.Tensor) -> Any:
         with model.noise.stream(f"aggregate/{seed}", number):
@@ -120,6 +128,11 @@ def aggregate_posterior(model: Any, inputs: Any, seed: int = 0) -> Aggregate:
         gap=float(np.mean(log_mixture - log_prior)),
         kl_by_dimension=parts.mean(axis=0, dtype="float64") if parts.shape[1] else None,
     )
+
+
+def is_hierarchy(model: Any) -> bool:
+    """Returns whether a model's latents are a tuple, level by level."""
+    return any(isinstance(level, tuple) for level in model.latent_shape)
 
 
 def _log_mixture(model: Any, z: np.ndarray, inputs: Any) -> np.ndarray:

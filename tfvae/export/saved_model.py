@@ -15,6 +15,7 @@ from tfvae.export.graph_check import check_graph
 from tfvae.export.manifest import write_manifest
 from tfvae.export.signatures import Signature, signatures
 from tfvae.export.warm_up import inputs_of, write_warm_up
+from tfvae.models import VAE
 
 WARM_UP_ROWS = (1, 8)
 
@@ -51,15 +52,16 @@ def saved_model(
         The directory of the new version.
 
     Raises:
-        ValueError: If the model is not built or not trained, its families lack the moments, or it
-            is not a function of its inputs alone.
+        TypeError: If `model` is no `tfvae.VAE`.
+        ValueError: If it takes a mask, is not built or not trained, its families lack the moments,
+            or it is not a function of its inputs alone.
         ArtifactError: If the directory cannot be written; earlier versions are as they were.
 
     Example:
     >>> saved_model(vae, "saved_models/digits")
     'saved_models/digits/1'
     """
-    check_trained(model, allow_untrained)
+    check_exportable(model, allow_untrained)
     checks.positive_integer("num_samples", num_samples)
     served, left_out = signatures(model, preprocessing=preprocessing, num_samples=num_samples)
     base = os.fspath(path)
@@ -83,16 +85,27 @@ def saved_model(
         ) from error
 
 
-def check_trained(model: Any, allow_untrained: bool) -> None:
-    """Refuses a model that knows no shapes, or has learned nothing.
+def check_exportable(model: Any, allow_untrained: bool) -> None:
+    """Refuses a model that has no such signatures, knows no shapes, or has learned nothing.
 
     Raises:
-        ValueError: If it is one.
+        TypeError: If it is no `tfvae.VAE`.
+        ValueError: If it takes a mask, or is not trained.
     """
+    if not isinstance(model, VAE):
+        raise TypeError(
+            "`model` must be a `tfvae.VAE`, for the signatures of an export have one level of "
+            f"latents. Received: {type(model).__name__}. Fix: use `save`."
+        )
     if not model.built or not (allow_untrained or int(model.batches_seen.numpy())):
         raise ValueError(
             "`model` must be trained before it is exported. Received: a model that has seen no "
             "training batch. Fix: call `fit`, or build it and pass allow_untrained=True."
+        )
+    if "mask" in model.get_build_config()["input_shape"]:
+        raise ValueError(
+            "`model` must take x and a condition alone, as the signatures of an export do. "
+            "Received: a model of data with a mask. Fix: use `save`, or train without a mask."
         )
 
 

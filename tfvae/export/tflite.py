@@ -19,7 +19,7 @@ import tensorflow as tf
 from tfvae.errors import ArtifactError, did_you_mean
 from tfvae.export.parity import TOLERANCES, parity
 from tfvae.export.sampling import RowNoise, draw
-from tfvae.export.saved_model import check_trained, write_graph
+from tfvae.export.saved_model import check_exportable, write_graph
 from tfvae.export.signatures import Signature, signatures
 from tfvae.models.inputs import unpack
 from tfvae.models.saving import written_whole
@@ -61,7 +61,9 @@ def tflite(
         The path.
 
     Raises:
-        ValueError: If an argument does not fit, or the model does not convert, run or agree.
+        TypeError: If `model` is no `tfvae.VAE`.
+        ValueError: If it takes a mask, an argument does not fit, or it does not convert, run or
+            agree.
         ArtifactError: If the file exists or cannot be written.
         ImportError: If `ai-edge-litert` is not installed.
 
@@ -69,9 +71,9 @@ def tflite(
     >>> tflite(vae, "digits.tflite", quantize="float16")
     'digits.tflite'
     """
+    check_exportable(model, allow_untrained)
     path = _checked_path(path)
     _check_quantize(quantize, representative_data)
-    check_trained(model, allow_untrained)
     served, left_out = signatures(model)
     left_out = {name: reason for name, reason in left_out.items() if name in NAMES}
     if quantize == "int8":

@@ -1,6 +1,6 @@
 """The ladder VAE (Sonderby et al., 2016, arXiv:1602.02282)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,14 @@ import tensorflow_probability as tfp
 
 from tfvae import checks
 from tfvae.distributions import center
+from tfvae.distributions.support import REALS, Support, support_of
 from tfvae.draws import Draws
 from tfvae.errors import DataError
 from tfvae.layers.building import build_network, build_once
 from tfvae.models.inputs import check_shape, unpack
 from tfvae.models.latent_variable_model import LatentVariableModel
+from tfvae.models.value_checks import check_values
+from tfvae.objectives.together import check_hierarchical, check_reparameterized
 from tfvae.random import fresh_seed, seed_pair
 from tfvae.serialization import serializable
 from tfvae.stochastic import Conditional, StochasticLayer
@@ -43,7 +46,8 @@ class LadderVAE(LatentVariableModel):
 
     Raises:
         TypeError: If a part is of the wrong kind.
-        ValueError: If the parts do not fit together, or an objective weights the path gradient.
+        ValueError: If the parts do not fit together, or an objective weights the path gradient,
+            takes one level of latents, or needs a gradient through draws that have none.
 
     Example: two levels.
     >>> ladder = tfvae.LadderVAE(
@@ -79,6 +83,7 @@ class LadderVAE(LatentVariableModel):
                 f"top level first. Received: event shapes {shapes[0]} and {shapes[1]}. "
                 "Fix: use `tfvae.VAE` for a single level."
             )
+        check_hierarchical(self.objectives)
         if self.path_weight is not None:
             raise ValueError(
                 "`objective` must not weight the path gradient, which in a hierarchy also passes "
@@ -96,6 +101,15 @@ class LadderVAE(LatentVariableModel):
     def latent_shape(self) -> tuple[tuple[int, ...], ...]:
         """Shape of the latents of an example, level by level, top first."""
         return tuple(encoder.event_shape for encoder in self.encoders)
+
+    @property
+    def support(self) -> Support:
+        """What x may be: the support of the likelihood."""
+        return support_of(self.decoder(tf.zeros((1, *self.latent_shape[-1]))))
+
+    @property
+    def numbers_per_draw(self) -> int:
+        return max(part.numbers_per_draw for part in (self.decoder, *self.priors))
 
     @property
     def has_exact_kl(self) -> bool:
@@ -118,6 +132,8 @@ class LadderVAE(LatentVariableModel):
         build_once(self.decoder, (None, *self.latent_shape[-1]))
         for objective in self.objectives:
             build_once(objective, (None, sum(int(np.prod(s)) for s in self.latent_shape)))
+        for posterior in self._posteriors(tf.zeros((1, *self.event_shape))):
+            check_reparameterized(self.objectives, posterior)
         self._input_shape = {"x": x}
         self.built = True
 
@@ -150,12 +166,9 @@ class LadderVAE(LatentVariableModel):
         """
         x = self._unpack(inputs)
         self.build_from_data({"x": x})
-        posteriors = []
-        for estimate, prior in zip(self._estimates(x), self.priors, strict=True):
-            if posteriors:
-                estimate = product(estimate, prior(center(posteriors[-1])))
-            posteriors.append(estimate)
-        return tuple(posteriors)
+        if self.check_data and tf.executing_eagerly():
+            check_values(x, REALS)
+        return self._posteriors(x)
 
     def decode(self, z: Sequence[tf.Tensor]) -> Any:
         """Returns p(x | z), a `tfd.Distribution` of the leading shape of the latents.
@@ -196,7 +209,7 @@ class LadderVAE(LatentVariableModel):
             ValueError: If the model is not built yet or an argument does not fit.
         """
         self._require_built("generate")
-        _refuse_condition(condition)
+        _refuse_more({"condition": condition})
         seed = fresh_seed() if seed is None else checks.seed(seed)
         checks.positive_integer("num_samples", num_samples)
         z = self.priors[0](None).sample(num_samples, seed=seed_pair(seed, "generate/z"))
@@ -217,6 +230,7 @@ class LadderVAE(LatentVariableModel):
         """
         x = self._unpack(inputs)
         self.build_from_data({"x": x})
+        self.check_values(x)
         size = checks.positive_integer("batch_size", 1024 if batch_size is None else batch_size)
 
         @tf.function(reduce_retracing=True, autograph=False)
@@ -231,23 +245,21 @@ class LadderVAE(LatentVariableModel):
         parts = inputs if isinstance(inputs, dict) else {"x": inputs}
         if hasattr(parts["x"], "shape"):
             check_shape(parts["x"].shape, self.event_shape)
-        _refuse_condition(parts.get("condition"))
-
-    def export(self, path: Any, format: str = "saved_model", **options: Any) -> str:
-        """Refuses: the signatures of an export have one level of latents.
-
-        Raises:
-            ValueError: Always.
-        """
-        raise ValueError(
-            "`export` must be called on a model with one level of latents. Received: a LadderVAE "
-            f"with {len(self.encoders)}. Fix: use `save`, or export a `tfvae.VAE`."
-        )
+        _refuse_more(parts)
 
     def _unpack(self, inputs: Any) -> tf.Tensor:
         batch = unpack(inputs, self.event_shape)
-        _refuse_condition(batch.condition)
+        _refuse_more(batch._asdict())
         return batch.x
+
+    def _posteriors(self, x: tf.Tensor) -> tuple[Any, ...]:
+        """Returns q(z_l | x, z_(l+1)) of each level at the centers of those above."""
+        posteriors: tuple[Any, ...] = ()
+        for estimate, prior in zip(self._estimates(x), self.priors, strict=True):
+            if posteriors:
+                estimate = product(estimate, prior(center(posteriors[-1])))
+            posteriors = (*posteriors, estimate)
+        return posteriors
 
     def _estimates(self, x: tf.Tensor) -> list[Any]:
         """Returns what the features of each level say about its latents, top first."""
@@ -308,9 +320,12 @@ def _check_kind(name: str, layers: Any, kind: type) -> None:
             )
 
 
-def _refuse_condition(condition: Any) -> None:
-    if condition is not None:
-        raise DataError(
-            "`condition` must be left out, for a LadderVAE takes none. "
-            f"Received: condition of shape {np.shape(condition)}."
-        )
+def _refuse_more(parts: Mapping[str, Any]) -> None:
+    """Refuses what the levels would ignore."""
+    for name in ("condition", "mask", "exposure"):
+        if parts.get(name) is not None:
+            raise DataError(
+                f"`{name}` must be left out, for a LadderVAE takes none. "
+                f"Received: {name} of shape {tuple(np.shape(parts[name]))}. "
+                "Fix: use `tfvae.VAE`."
+            )

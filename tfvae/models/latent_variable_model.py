@@ -1,6 +1,7 @@
 """How every model is trained, evaluated and saved."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -69,6 +70,17 @@ class LatentVariableModel(UnsupervisedModel):
     def reconstruct(self, inputs: Any) -> tf.Tensor:
         """Returns what `predict` returns for a batch."""
         raise NotImplementedError
+
+    @property
+    def num_latents(self) -> int:
+        """Number of latent dimensions, those of all levels."""
+        levels = [s for s in self.latent_shape if isinstance(s, tuple)] or [self.latent_shape]
+        return sum(map(math.prod, levels))
+
+    @property
+    def numbers_per_draw(self) -> int:
+        """Numbers that a forward pass holds at a time for each draw, to a factor: those of x."""
+        return math.prod(self.event_shape)
 
     @property
     def objectives(self) -> list[Objective]:

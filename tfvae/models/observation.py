@@ -1,16 +1,15 @@
-"""What of x was observed, and over which exposure: checks of `mask` and `exposure`."""
+"""What of x was observed, and over which exposure: shapes of `mask` and `exposure`."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import DataError
 
 
 def check_observation(inputs: Mapping[str, Any]) -> None:
-    """Refuses a mask or an exposure of a wrong shape or, in memory, of impossible values.
+    """Refuses a mask or an exposure of a wrong shape; `value_checks` looks at their values.
 
     Args:
         inputs: Arrays, tensors or their specs, by the keys of `Inputs`; those that are None are
@@ -28,13 +27,6 @@ def check_observation(inputs: Mapping[str, Any]) -> None:
                 f"Received: mask of shape {shape} with x of shape {x_shape}. "
                 "Fix: `np.broadcast_to(mask, x.shape)`."
             )
-        _check_values(
-            "mask",
-            mask,
-            lambda v: (v == 0) | (v == 1),
-            "1 where x is observed and 0 where it is missing",
-            "Fix: `mask = np.isfinite(x)`.",
-        )
     if exposure is not None:
         shape = tf.TensorShape(exposure.shape)
         if shape.rank not in (1, None):
@@ -48,13 +40,6 @@ def check_observation(inputs: Mapping[str, Any]) -> None:
                 "`exposure` must have as many rows as x. "
                 f"Received: exposure of shape {shape} with x of shape {x_shape}."
             )
-        _check_values(
-            "exposure",
-            exposure,
-            lambda v: np.isfinite(v) & (v > 0),
-            "positive and finite",
-            "Fix: leave out rows without exposure.",
-        )
 
 
 def check_mask_is_as_built(input_shape: Mapping[str, Any], mask: Any) -> None:
@@ -72,17 +57,4 @@ def check_mask_is_as_built(input_shape: Mapping[str, Any], mask: Any) -> None:
         raise DataError(
             "`mask` must be left out, as when the model was built. Received: a mask of shape "
             f"{tuple(mask.shape)}. Fix: train a model with masks from the start."
-        )
-
-
-def _check_values(name: str, array: Any, is_right: Any, rule: str, fix: str) -> None:
-    """Looks at arrays that are in memory; the batches of a graph are not."""
-    if tf.is_symbolic_tensor(array) or not hasattr(array, "__array__"):
-        return
-    values = np.asarray(array)
-    wrong = np.argwhere(~is_right(values))
-    if wrong.size:
-        index = tuple(int(i) for i in wrong[0])
-        raise DataError(
-            f"`{name}` must be {rule}. Received: {name}{list(index)}={values[index]}. {fix}"
         )

@@ -22,13 +22,13 @@ def note_oddities(model: Any, train: Any, validation: Any = None) -> None:
         validation: Arrays to validate on, or None.
     """
     parts = train if isinstance(train, Mapping) else {"x": train}
-    latent, event = getattr(model, "latent_shape", None), getattr(model, "event_shape", None)
-    if latent and event and np.prod(latent) > np.prod(event):
+    if hasattr(model, "latent_shape") and model.num_latents > np.prod(model.event_shape):
         _once(
             model,
             "latent",
-            f"the latents have {np.prod(latent)} numbers, an example has {np.prod(event)}: the "
-            "posterior can copy x. Fix: fewer latents, unless they are meant to be many.",
+            f"the latents have {model.num_latents} numbers, an example has "
+            f"{np.prod(model.event_shape)}: the posterior can copy x. Fix: fewer "
+            "latents, unless they are meant to be many.",
         )
     if not hasattr(parts.get("x"), "shape"):
         return

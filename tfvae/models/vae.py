@@ -94,6 +94,10 @@ class VAE(LatentVariableModel):
         return support_of(self.decoder(z, None if shape is None else tf.zeros((1, *shape[1:]))))
 
     @property
+    def numbers_per_draw(self) -> int:
+        return max(self.decoder.numbers_per_draw, self.prior.numbers_per_draw)
+
+    @property
     def has_exact_kl(self) -> bool:
         """Whether KL[q(z | x) || p(z)] is in closed form; else it is estimated from the draws."""
         self._require_built("has_exact_kl")
@@ -249,9 +253,9 @@ class VAE(LatentVariableModel):
         batch = unpack(inputs, self.event_shape)
         self._build_from_tensors(batch)
         size = checks.positive_integer("batch_size", 1024 if batch_size is None else batch_size)
+        self.check_values({k: v for k, v in batch._asdict().items() if v is not None})
         parts = {"x": batch.x, "condition": batch.condition, "mask": batch.mask}
         parts = {k: v for k, v in parts.items() if v is not None}
-        self.check_values(parts)
 
         @tf.function(reduce_retracing=True, autograph=False)
         def means(part: dict[str, tf.Tensor]) -> tf.Tensor:

@@ -8,24 +8,38 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from types import GeneratorType
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfvae.distributions.support import POSITIVE, REALS, Support
+from tfvae.distributions.support import NON_NEGATIVE, POSITIVE, REALS, Support
 from tfvae.errors import DataError
 from tfvae.models.arrays import as_array, is_sparse
 
 # Squares of larger numbers, over a small variance, leave float32.
 LARGEST = 1e15
 CHUNK = 2**22  # numbers looked at at a time
+
+
+class Beside(NamedTuple):
+    """What goes with x: its support, that in words, and what to do about other values."""
+
+    support: Support
+    rule: str
+    fix: str
+
+
 BESIDE = {
-    "condition": REALS,
-    "sample_weight": Support(low=0.0),
-    "exposure": POSITIVE,
-    "mask": Support(low=0.0, high=1.0, is_integer=True),
+    "condition": Beside(REALS, "finite", "correct condition."),
+    "sample_weight": Beside(NON_NEGATIVE, "finite numbers >= 0", "correct sample_weight."),
+    "exposure": Beside(POSITIVE, "positive and finite", "leave out rows without exposure."),
+    "mask": Beside(
+        Support(low=0.0, high=1.0, is_integer=True),
+        "1 where x is observed and 0 where it is missing",
+        "`mask = np.isfinite(x)`.",
+    ),
 }
 
 
@@ -43,7 +57,7 @@ def check_values(inputs: Any, support: Support, batch: int | None = None) -> Non
     parts = inputs if isinstance(inputs, Mapping) else {"x": inputs}
     for name, other in BESIDE.items():
         if parts.get(name) is not None:
-            _check(name, parts[name], other, None, batch)
+            _check(name, parts[name], other.support, None, batch)
     _check("x", parts["x"], support, parts.get("mask"), batch)
 
 
@@ -61,7 +75,8 @@ def _check(name: str, array: Any, support: Support, mask: Any, batch: int | None
                     index = tuple(int(i) for i in np.argwhere(bad)[0])
                     first, rule = (start + index[0], *index[1:]), kind
                     value = chunk[index] if bad.ndim == chunk.ndim else chunk[index].sum()
-                    low, high = _range(chunk)
+                    column = (slice(None), *index[1:]) if support.is_by_column else slice(None)
+                    low, high = _range(chunk[column])
                 count += int(bad.sum())
     if first is None:
         return
@@ -69,9 +84,12 @@ def _check(name: str, array: Any, support: Support, mask: Any, batch: int | None
     where = where if rule != "total" else f"the sum of {where}"
     some = f"1 of {size} values" if count == 1 else f"the first of {count} in {size} values"
     within = "" if batch is None else f" in batch {batch}"
+    of = f" of x in [{low:g}, {high:g}]" if rule == "range" and name == "x" else ""
+    must, fix = _rule(rule, support, first), _fix(rule, support.at(first[1:]), low, high)
+    if name in BESIDE:
+        must, fix = (must if rule == "huge" else BESIDE[name].rule), BESIDE[name].fix
     raise DataError(
-        f"`{name}` must be {_rule(rule, support, first)}. Received: {where}={value:g}, {some}"
-        f"{within}{_of(rule, low, high)}. Fix: {_fix(rule, name, support, low, high)}"
+        f"`{name}` must be {must}. Received: {where}={value:g}, {some}{within}{of}. Fix: {fix}"
     )
 
 
@@ -79,7 +97,7 @@ def _is_fine(chunk: np.ndarray, support: Support) -> bool:
     """Whether a chunk needs no closer look; two passes, or three where numbers must be whole."""
     if chunk.size == 0:
         return True
-    if any(np.ndim(field) for field in support[:5]) or support.total is not None:
+    if support.is_by_column or support.total is not None:
         return False
     low, high = _range(chunk)
     if not (-LARGEST <= low and high <= LARGEST):  # NaN compares as false
@@ -126,19 +144,14 @@ def _rule(kind: str, support: Support, index: tuple[int, ...]) -> str:
         return "finite"
     if kind == "huge":
         return f"at most {LARGEST:g} in size, for squares must fit float32"
-    if any(np.ndim(field) for field in support[:5]):
-        return support.at(index[1:]).describe() + " in this column, as the likelihood is"
+    if support.is_by_column:
+        column = ", ".join(map(str, index[1:]))
+        return f"{support.at(index[1:]).describe()} in column {column}, as the likelihood is"
     return support.describe() + ", as the likelihood is"
 
 
-def _of(kind: str, low: float, high: float) -> str:
-    return f" of x in [{low:g}, {high:g}]" if kind == "range" else ""
-
-
-def _fix(kind: str, name: str, support: Support, low: float, high: float) -> str:
-    is_unit = not np.ndim(support.high) and support.high == 1.0 and not support.is_integer
-    if name != "x":
-        return f"correct {name}."
+def _fix(kind: str, support: Support, low: float, high: float) -> str:
+    is_unit = support.high == 1.0 and not support.is_integer
     if kind == "finite":
         return "drop the rows or impute the values, or mark missing cells by a `mask`."
     if kind == "huge":
@@ -212,7 +225,8 @@ class Watch:
         for name, tensor in parts.items():
             if name in BESIDE or name == "x":
                 mask = parts.get("mask") if name == "x" else None
-                fine &= _graph_is_fine(tensor, support if name == "x" else BESIDE[name], mask)
+                own = support if name == "x" else BESIDE[name].support
+                fine &= _graph_is_fine(tensor, own, mask)
 
         def report(number: tf.Tensor, *tensors: tf.Tensor) -> bool:
             values = dict(zip(parts, (t.numpy() for t in tensors), strict=True))

@@ -39,6 +39,8 @@ class CriticTotalCorrelation(Objective):
     >>> objective = [ELBO(), CriticTotalCorrelation(10.0, critic)]
     """
 
+    takes_hierarchy = False
+
     def __init__(self, weight: Any, critic: keras.layers.Layer, seed: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
         self.weight = checks.number_or_schedule("weight", weight, minimum=0.0)

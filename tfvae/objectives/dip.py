@@ -41,6 +41,7 @@ class DIP(Objective):
     """
 
     needs_reparameterization = False
+    takes_hierarchy = False
 
     def __init__(
         self, weight: Any, diagonal_weight: Any = None, of_means: bool = False, **kwargs: Any

@@ -44,6 +44,8 @@ class MMD(Objective):
     >>> objective = [ELBO(beta=0.0), MMD(weight=100.0)]
     """
 
+    takes_hierarchy = False
+
     def __init__(self, weight: Any, seed: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
         self.weight = checks.number_or_schedule("weight", weight, minimum=0.0)

@@ -23,6 +23,8 @@ class Objective(keras.layers.Layer):
         shares_path: Whether other objectives of a list still get their own gradient through `z`;
             False where `path_weight` gives anything but ones.
         needs_reparameterization: Whether the gradient must flow through `z`.
+        takes_hierarchy: Whether `z`, `posterior` and `prior` of draws may be tuples, level by
+            level.
 
     Example:
     >>> @keras.saving.register_keras_serializable("mine")
@@ -35,6 +37,7 @@ class Objective(keras.layers.Layer):
     path_weight: Callable[[Draws], tf.Tensor] | None = None
     shares_path: bool = True
     needs_reparameterization: bool = True
+    takes_hierarchy: bool = True
 
     def __init__(self, dtype: Any = "float32", **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)

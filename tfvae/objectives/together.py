@@ -50,5 +50,20 @@ def check_reparameterized(objectives: Sequence[Objective], posterior: Any) -> No
         )
 
 
+def check_hierarchical(objectives: Sequence[Objective]) -> None:
+    """Refuses objectives that take a posterior for one distribution, for a model of several levels.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    unable = [o for o in objectives if not o.takes_hierarchy]
+    if unable:
+        raise ValueError(
+            "`objective` must take a posterior of several levels. "
+            f"Received: {_names(unable)}, which takes one of a single level. "
+            "Fix: use `objectives.ELBO`, or a `tfvae.VAE`."
+        )
+
+
 def _names(objectives: Sequence[Objective]) -> str:
     return ", ".join(type(o).__name__ for o in objectives)

@@ -40,6 +40,8 @@ class TotalCorrelation(Objective):
     >>> objective = [ELBO(), TotalCorrelation(weight=5.0, num_examples=len(x_train))]
     """
 
+    takes_hierarchy = False
+
     def __init__(self, weight: Any, num_examples: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.weight = checks.number_or_schedule("weight", weight, minimum=0.0)

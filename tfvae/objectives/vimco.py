@@ -30,6 +30,7 @@ class VIMCO(Objective):
     """
 
     needs_reparameterization = False
+    takes_hierarchy = False
     shares_path = False
 
     def __init__(self, num_samples: int = 16, **kwargs: Any):

@@ -17,6 +17,7 @@ from tfvae.recipes.info_vae import info_vae
 from tfvae.recipes.iwae import iwae
 from tfvae.recipes.ladder_vae import ladder_vae
 from tfvae.recipes.mixture_vae import mixture_vae
+from tfvae.recipes.prod_lda import prod_lda
 from tfvae.recipes.renyi_vae import renyi_vae
 from tfvae.recipes.sigma_vae import sigma_vae
 from tfvae.recipes.table_vae import table_vae
@@ -43,6 +44,7 @@ __all__ = [
     "iwae",
     "ladder_vae",
     "mixture_vae",
+    "prod_lda",
     "renyi_vae",
     "sigma_vae",
     "table_vae",

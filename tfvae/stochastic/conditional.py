@@ -45,6 +45,10 @@ class Conditional(StochasticLayer):
         self.network, self.head = network, head
         self.event_shape = head.event_shape
 
+    @property
+    def numbers_per_draw(self) -> int:
+        return self.head.numbers_per_draw
+
     def build(self, inputs_shape: Shape | None, condition_shape: Shape | None = None) -> None:
         if inputs_shape is None:
             raise ValueError(
@@ -55,7 +59,7 @@ class Conditional(StochasticLayer):
         joined = (None, *lead, width + (condition_shape[-1] if condition_shape else 0))
         features_shape = build_network(self.network, joined)
         build_once(self.head, features_shape)
-        self._inputs_ndim = len(joined) - 1
+        self.inputs_shape, self._inputs_ndim = tuple(inputs_shape[1:]), len(joined) - 1
         self.built = True
 
     def call(self, inputs: tf.Tensor, condition: tf.Tensor | None = None) -> Any:

@@ -31,6 +31,8 @@ class Head(StochasticLayer):
         shared: Parameters that are weights instead of functions of the features, by name, with the
             shape of the weight: {"scale": ()} is one learned scale for all, {"scale": event_shape}
             one per entry.
+        use_bias: Whether the projection has a bias. Of pointwise logits of a softmax it would move
+            nothing.
 
     Raises:
         ValueError: If family, names or shapes do not fit; features that do not fit are refused in
@@ -47,12 +49,14 @@ class Head(StochasticLayer):
         event_shape: tuple[int, ...],
         fixed: Mapping[str, Any] | None = None,
         shared: Mapping[str, tuple[int, ...]] | None = None,
+        use_bias: bool = True,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.family, self.fixed = family_name(family), checks.mapping("fixed", fixed)
         self._family = Family(self.family, event_shape, self.fixed)
         self.event_shape = self._family.event_shape
+        self.use_bias = checks.boolean("use_bias", use_bias)
         shared = checks.mapping("shared", shared)
         self.shared = {k: self._shared_shape(k, s) for k, s in shared.items()}
         self._projected = {k: p for k, p in self._family.free.items() if k not in self.shared}
@@ -82,6 +86,7 @@ class Head(StochasticLayer):
         self._features_ndim = len(lead) + 1
         self.projection = keras.layers.Dense(
             sum(self._sizes),
+            use_bias=self.use_bias,
             kernel_initializer=self._kernel_initializer,
             dtype="float32",
             trainable=self.trainable,  # the head may be frozen before it is built

@@ -1,19 +1,18 @@
 """A mixture with weights of its own."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfvae import checks
+from tfvae.distributions import mixture
 from tfvae.families import Family, family_name
 from tfvae.layers.building import Shape
 from tfvae.serialization import serializable
 from tfvae.stochastic.stochastic_layer import StochasticLayer
-
-tfd = tfp.distributions
 
 # Components must differ at the start, or they get the same gradient for ever.
 LOCATION_SPREAD, OTHER_SPREAD = 1.0, 0.1
@@ -76,5 +75,16 @@ class Mixture(StochasticLayer):
         components = self._family.distribution(
             {name: tf.convert_to_tensor(w.value) for name, w in self.unconstrained.items()}
         )
-        weights = tfd.Categorical(logits=tf.convert_to_tensor(self.logits.value))
-        return tfd.MixtureSameFamily(weights, components)
+        return mixture(tf.convert_to_tensor(self.logits.value), components)
+
+    @property
+    def numbers_per_draw(self) -> int:
+        return numbers_per_draw(self.family, self.num_components, self.event_shape)
+
+
+def numbers_per_draw(family: str | None, num_components: int, event_shape: tuple[int, ...]) -> int:
+    """Returns the numbers that a mixture's density holds for each draw.
+
+    Of Gaussians these are one of twice the size for each component, else an event for each.
+    """
+    return num_components * (2 if family == "Normal" else math.prod(event_shape))

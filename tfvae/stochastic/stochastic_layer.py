@@ -1,5 +1,6 @@
 """What all stochastic layers share: an event shape, and float32 whatever the precision policy."""
 
+import math
 from typing import Any
 
 import keras
@@ -29,3 +30,8 @@ class StochasticLayer(keras.layers.Layer):
                 "Fix: leave it out, and set a policy on the networks inside."
             )
         super().__init__(dtype="float32", **kwargs)
+
+    @property
+    def numbers_per_draw(self) -> int:
+        """Numbers that a density holds at a time for each draw, to a factor: those of an event."""
+        return math.prod(self.event_shape)

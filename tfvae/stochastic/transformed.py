@@ -58,6 +58,10 @@ class Transformed(StochasticLayer):
             )
         self.base, self.flow, self.event_shape = base, flow, base.event_shape
 
+    @property
+    def numbers_per_draw(self) -> int:
+        return self.base.numbers_per_draw
+
     def build(self, features_shape: Shape | None = None) -> None:
         build_once(self.base, features_shape)
         build_once(self.flow, features_shape)

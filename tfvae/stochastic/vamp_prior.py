@@ -5,15 +5,14 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfvae import checks
+from tfvae.distributions import mixture
 from tfvae.layers.building import Shape, build_once
 from tfvae.layers.inference_mode import in_inference_mode
 from tfvae.serialization import serializable
+from tfvae.stochastic.mixture import numbers_per_draw
 from tfvae.stochastic.stochastic_layer import StochasticLayer
-
-tfd = tfp.distributions
 
 MARGIN = 0.01  # of the range: data at its ends become pseudo-inputs that still have a gradient
 
@@ -24,7 +23,8 @@ class VampPrior(StochasticLayer):
 
     The encoder is the model's: the same layer object, whose weights are learned through both; in a
     saved model it stays shared (`from_config` alone makes two of it). Pseudo-inputs pass it as at
-    inference, without dropout and with BatchNorm's running means.
+    inference, without dropout and with BatchNorm's running means. In a model of data with a mask
+    all their entries count as observed.
 
     Args:
         encoder: The model's encoder.
@@ -110,10 +110,16 @@ class VampPrior(StochasticLayer):
         self.unbounded.assign(x)
 
     def call(self, condition: tf.Tensor | None = None, training: bool | None = None) -> Any:
-        components = in_inference_mode(self.encoder, self.pseudo_inputs, training=training)
-        return tfd.MixtureSameFamily(
-            tfd.Categorical(logits=tf.zeros([self.num_components])), components
-        )
+        seen, inputs_shape = self.pseudo_inputs, getattr(self.encoder, "inputs_shape", None)
+        if inputs_shape == (*self.example_shape[:-1], 2 * self.example_shape[-1]):
+            seen = tf.concat([seen, tf.ones_like(seen)], axis=-1)  # the mask beside x
+        components = in_inference_mode(self.encoder, seen, training=training)
+        return mixture(tf.zeros([self.num_components]), components)
+
+    @property
+    def numbers_per_draw(self) -> int:
+        family = getattr(getattr(self.encoder, "head", None), "family", None)
+        return numbers_per_draw(family, self.num_components, self.event_shape)
 
 
 def _checked_bounds(bounds: Any) -> tuple[float, float] | None:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfvae.models import VAE
 from tfvae.testing.law_tools import batch_of, condition_of, require, same_bits, x_of
 
 _LOADER = """
@@ -59,10 +60,19 @@ def a_new_process_loads_it(model: Any, data: Any, folder: str) -> None:
 
 
 def an_export_gives_the_same_numbers(model: Any, data: Any, folder: str) -> None:
-    """The SavedModel's `encode` and `decode` give what the model gives."""
-    path = model.export(os.path.join(folder, "export"), allow_untrained=True)
-    signatures = tf.saved_model.load(path).signatures
-    batch = batch_of(data, 8)
+    """The SavedModel's `encode` and `decode` give what the model gives.
+
+    Hierarchies and models of data with a mask are refused, and nothing is written.
+    """
+    batch, path = batch_of(data, 8), os.path.join(folder, "export")
+    if not isinstance(model, VAE) or (isinstance(batch, dict) and "mask" in batch):
+        try:
+            model.export(path, allow_untrained=True)
+        except (TypeError, ValueError) as error:
+            require("Fix: " in str(error), f"the export is refused without a remedy: {error}")
+        require(not os.path.exists(path), "an export of what no signature takes is written")
+        return
+    signatures = tf.saved_model.load(model.export(path, allow_untrained=True)).signatures
     condition = condition_of(batch)
     beside = {} if condition is None else {"condition": tf.constant(condition, tf.float32)}
     encoded = signatures["encode"](x=tf.constant(x_of(batch), tf.float32), **beside)
