@@ -15,6 +15,7 @@ from tfvae import (
     plots,
     recipes,
     schedules,
+    vi,
 )
 from tfvae.errors import ArtifactError, DataError, NumericalError, ResumeMismatch
 from tfvae.ex_post import fit_prior
@@ -80,4 +81,5 @@ __all__ = [
     "plots",
     "recipes",
     "schedules",
+    "vi",
 ]
