@@ -63,6 +63,13 @@ def test_correction_beats_plain_weights_on_a_heavy_tail():
     assert smoothed < plain
 
 
+def test_a_crowd_below_a_local_maximum_is_no_tail():
+    """Weights crowd at a plateau, where the cutoff falls; beyond it they are bounded by 2."""
+    x = np.random.default_rng(0).uniform(-1.0, 1.0, 10_000)
+    weight = np.where(x < 0.99, 1.0 - x**6, 1.0 + 100.0 * (x - 0.99))
+    assert smooth(np.log(weight)).pareto_k < 0.7
+
+
 def test_extremes_and_refusals():
     assert smooth(np.full(1_000, 3.0)).pareto_k == 0.0
     one = np.full(1_000, -np.inf)

@@ -137,6 +137,8 @@ def test_surrogates_and_objectives_that_do_not_fit_are_refused_in_a_sentence():
     assert "is not reparameterised" in refused(joint, data, surrogate=discrete)
     assert "must be an Objective" in refused(joint, data, objective="elbo")
     assert "compares the posteriors of many" in refused(joint, data, objective=objectives.MMD(1.0))
+    stateful = objectives.Constrained(tolerance=1.0)
+    assert "no state of its own" in refused(joint, data, objective=stateful)
     normal = joints.normal()
     assert "at least two coordinates" in refused(normal.joint, normal.data, surrogate="flow")
 

@@ -74,7 +74,7 @@ def fit(
     seed = fresh_seed() if seed is None else checks.seed(seed)
     fitter = Fitter(joint, data, surrogate, objective, num_examples, seed, verbose)
     best, reasons = fitter.optimise(num_steps, restarts)
-    return Fit(fitter.sampler, reasons, best.outcome.steps, seed)
+    return Fit(fitter.sampler, reasons, best.outcome.steps, seed, fitter.gradients)
 
 
 class Run(NamedTuple):
@@ -116,6 +116,7 @@ class Fitter:
             verbose,
         )
         self.sampler = Sampler(self._inference, feed)
+        self.gradients = 0
         self._initial = self._inference.get_weights()
         self._optimizer = Optimizer(self._inference, feed.next_batch)
         self._gradient = Program(
@@ -145,11 +146,13 @@ class Fitter:
         outcome = self._optimizer.run(
             num_steps, seed, lambda taken, values: bar.update(taken, list(values.items()))
         )
+        self.gradients += outcome.steps * inference.num_samples
         if self._verbose and outcome.steps < num_steps:
             bar.update(outcome.steps, finalize=True)
         return Run(inference.get_weights(), outcome, self._optimizer.moments(seed))
 
     def _evaluate(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.gradients += len(u)
         chunk = self.sampler.feed.chunk
         parts = [self._gradient(tf.constant(u[i : i + chunk])) for i in range(0, len(u), chunk)]
         return tuple(np.concatenate([p[j].numpy() for p in parts]) for j in (0, 1))

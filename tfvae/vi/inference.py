@@ -16,6 +16,7 @@ from tfvae.objectives import (
     TotalCorrelation,
 )
 from tfvae.objectives.together import check_reparameterized, check_together
+from tfvae.schedules import Schedule, is_over
 from tfvae.vi.surrogates import Surrogate
 from tfvae.vi.target import Target
 
@@ -65,6 +66,11 @@ class Inference(keras.layers.Layer):
         )
         return draws
 
+    def schedules_over(self, step: int) -> bool:
+        """Returns whether the objectives' schedules have come to their ends."""
+        found = [v for o in self.objectives for v in vars(o).values() if isinstance(v, Schedule)]
+        return all(is_over(schedule, step) for schedule in found)
+
     def loss(self, draws: Draws, step: tf.Tensor) -> tf.Tensor:
         """Returns the sum of the objectives' losses in nats, a scalar."""
         return tf.reduce_sum(tf.add_n([o.loss(draws, step) for o in self.objectives]))
@@ -81,6 +87,11 @@ def checked_objectives(objective: Any) -> list[Objective]:
                 "`objective` must be a bound on one posterior; this one compares the posteriors of "
                 f"many examples. Received: objective={type(o).__name__}. Fix: use `ELBO`, "
                 "`StickingTheLanding`, `DReG` or `Renyi`."
+            )
+        if isinstance(o, Objective) and type(o).update is not Objective.update:
+            raise ValueError(
+                "`objective` must have no state of its own. "
+                f"Received: objective={type(o).__name__}. Fix: use `ELBO` with a schedule as beta."
             )
         if not isinstance(o, Objective):
             raise TypeError(

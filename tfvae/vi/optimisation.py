@@ -24,6 +24,9 @@ LEAST_RATE = RATE * DECAY**6
 FIRST_STAGE, GROWTH, LONGEST_STAGE = 200, 1.3, 2_000
 SETTLED = 0.05  # sds of q that the average may move for the rate to fall
 AT_REST = 0.03  # ... and for the run to end
+# Where q cannot fit, its gradients stay noisy and so do its averages: the run ends as well after so
+# many stages at the least rate that gain nothing, at rest if the noise is below this.
+QUIET_STAGES, QUIET = 4, 0.3
 NUM_CHECK = 1_000  # draws, the same ones at each stage, for the moments and the bound
 BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-8
 
@@ -79,9 +82,9 @@ class Optimizer:
         """Optimises for at most `num_steps` steps; `report` hears of each stage."""
         self._step.assign(0)
         self._skipped.assign(0)
-        rate, length, taken, at_rest = RATE, FIRST_STAGE, 0, 0
+        rate, length, taken, at_rest, quiet = RATE, FIRST_STAGE, 0, 0, 0
         drift, before = np.inf, self.moments(seed)
-        while taken < num_steps and at_rest < 2:
+        while taken < num_steps and at_rest < 2 and quiet < QUIET_STAGES:
             length_now = int(min(length, num_steps - taken))
             self._start_stage()
             self._stage(
@@ -96,13 +99,15 @@ class Optimizer:
             taken += length_now
             now = self.moments(seed)
             drift = _drift(before, now)
-            gains = _gains(before, now)
+            gains = _gains(before, now) or not self._inference.schedules_over(taken)
             at_rest = at_rest + 1 if drift < AT_REST and not gains else 0
+            quiet = quiet + 1 if rate == LEAST_RATE and not gains else 0
             report(taken, {"elbo": float(np.mean(now.log_weight)), "drift": drift})
             if drift < SETTLED or not gains:
                 rate, length = max(rate * DECAY, LEAST_RATE), min(length * GROWTH, LONGEST_STAGE)
             before = now
-        return Outcome(taken, float(drift), at_rest >= 2, int(self._skipped))
+        is_settled = at_rest >= 2 or (quiet >= QUIET_STAGES and drift < QUIET)
+        return Outcome(taken, float(drift), is_settled, int(self._skipped))
 
     def moments(self, seed: int) -> Moments:
         """Returns moments of q over draws that are the same at every call."""

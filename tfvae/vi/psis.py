@@ -61,7 +61,7 @@ def smooth(log_weight: npt.ArrayLike) -> Smoothed:
     # looks like a tail without a mean; a true one still does so in any part of itself.
     while k > 1.0 and num_tail > 2 * LEAST_TAIL:
         num_tail //= 2
-        smoothed, k = _smooth_tail(x, num_tail)
+        smoothed, k = min((smoothed, k), _smooth_tail(x, num_tail), key=lambda part: part[1])
     return Smoothed(smoothed - _log_sum_exp(smoothed), k)
 
 

@@ -31,11 +31,12 @@ class Fit:
         converged: Whether nothing is wrong; `reasons` says what is.
         reasons: What is wrong, in words.
         steps: Steps taken.
+        gradients: Points at which the joint's gradient was taken, in all restarts.
         surrogate: The stochastic layer q(u), over the unconstrained vector.
     """
 
-    def __init__(self, sampler: Sampler, reasons: list[str], steps: int, seed: int):
-        self.sampler, self.steps, self.seed = sampler, steps, seed
+    def __init__(self, sampler: Sampler, reasons: list[str], steps: int, seed: int, gradients: int):
+        self.sampler, self.steps, self.seed, self.gradients = sampler, steps, seed, gradients
         self.inference, self.feed = sampler.inference, sampler.feed
         self.surrogate = self.inference.surrogate
         log_weight = self.log_weights(NUM_DRAWS, stream="vi/bound")

@@ -40,6 +40,7 @@ def write(fit: Fit, path: Any) -> None:
         "latents": [[n, list(s)] for n, s in fit.inference.target.labels],
         "steps": fit.steps,
         "seed": fit.seed,
+        "gradients": fit.gradients,
         "reasons": fit.optimisation_reasons,
         "data": list(fit.feed.arrays()) if has_data else None,
     }
@@ -96,4 +97,4 @@ def load(path: Any, joint: Any, data: Any = None, num_examples: int | None = Non
     num_weights = sum(k.startswith("weight_") for k in arrays)
     layer.set_weights([arrays[f"weight_{i}"] for i in range(num_weights)])
     sampler = Sampler(Inference(target, layer), feed)
-    return Fit(sampler, header["reasons"], header["steps"], header["seed"])
+    return Fit(sampler, header["reasons"], header["steps"], header["seed"], header["gradients"])

@@ -98,15 +98,19 @@ class MeanField(Surrogate):
 
     def start(self, centre: np.ndarray, scale: np.ndarray) -> None:
         super().start(centre, scale)
-        # The KL-best independent Gaussian has the diagonal of the precision, not of the covariance.
-        inverse = np.linalg.inv(scale) if scale.ndim == 2 else np.diag(1.0 / scale)
-        self.unit.assign(1.0 / np.linalg.norm(inverse, axis=0) if scale.ndim == 2 else scale)
+        if scale.ndim == 2:
+            # The KL-best independent Gaussian has the diagonal of the precision, not of the
+            # covariance.
+            scale = 1.0 / np.linalg.norm(np.linalg.inv(scale), axis=0)
+        self.unit.assign(scale)
         self.log_scale.assign(tf.zeros([self.size]))
 
     def recentre(self) -> None:
         super().recentre()
         self.unit.assign(self.unit.value * tf.exp(self.log_scale.value))
         self.log_scale.assign(tf.zeros([self.size]))
+        if self.size > DENSE:  # no covariance to move the mean by: q's own scale is the best known
+            self.whitener.assign(self.unit.value)
 
     def call(self, condition: tf.Tensor | None = None) -> Any:
         scale = self.unit.value * tf.exp(self.log_scale.value)
