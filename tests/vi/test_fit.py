@@ -180,6 +180,13 @@ def two_modes():
     ), {"y": 16.0}
 
 
+def test_a_second_mode_is_reported():
+    joint, data = two_modes()
+    fit = vi.fit(joint, data, seed=0, verbose=0, num_steps=3_000)
+    assert fit.pareto_k < 0.7  # which cannot see it
+    assert any("1 other mode" in reason for reason in fit.reasons)
+
+
 def test_restarts_that_disagree_are_reported():
     joint, data = two_modes()
     fits = [vi.fit(joint, data, restarts=4, seed=s, verbose=0, num_steps=3_000) for s in (0, 1)]

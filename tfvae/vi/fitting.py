@@ -78,11 +78,12 @@ def fit(
 
 
 class Run(NamedTuple):
-    """One restart: its weights, how it ended, and its moments."""
+    """One restart: its weights, how it ended, its moments, and other modes that it met."""
 
     weights: list[np.ndarray]
     outcome: Outcome
     moments: Moments
+    num_rivals: int
 
     @property
     def elbo(self) -> float:
@@ -138,7 +139,7 @@ class Fitter:
         inference.set_weights(self._initial)
         starts = inference.target.starts(NUM_STARTS, seed_pair(seed, "vi/starts", index))
         seed = seed + index
-        found = best_gaussian(self._evaluate, starts, surrogates.DENSE, seed)
+        found, num_rivals = best_gaussian(self._evaluate, starts, surrogates.DENSE, seed)
         inference.surrogate.start(found.loc, found.scale)
         bar = keras.utils.Progbar(
             num_steps, verbose=self._verbose, stateful_metrics=["elbo", "drift"], unit_name="step"
@@ -149,7 +150,7 @@ class Fitter:
         self.gradients += outcome.steps * inference.num_samples
         if self._verbose and outcome.steps < num_steps:
             bar.update(outcome.steps, finalize=True)
-        return Run(inference.get_weights(), outcome, self._optimizer.moments(seed))
+        return Run(inference.get_weights(), outcome, self._optimizer.moments(seed), num_rivals)
 
     def _evaluate(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.gradients += len(u)
@@ -175,6 +176,11 @@ def _reasons(best: Run, runs: list[Run]) -> list[str]:
     if outcome.skipped > 0.01 * outcome.steps:
         found.append(
             f"{outcome.skipped} of {outcome.steps} gradients were not finite and were left out"
+        )
+    if best.num_rivals:
+        found.append(
+            f"paths from other starts ended in {best.num_rivals} other mode(s), with a bound nearly"
+            " as high or higher, of which q holds one: order or pin what the model leaves symmetric"
         )
     for i, other in enumerate(runs):
         apart = np.max(np.abs(other.moments.mean - best.moments.mean) / best.moments.scale)

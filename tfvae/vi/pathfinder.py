@@ -16,6 +16,8 @@ DECREMENT = 1e-4  # nats that another Newton step would gain: far inside of the 
 NUM_DRAWS = 16  # of each candidate
 ROUNDS = 8  # of refinement, at most
 POINTS = 2_048  # gradients of a round
+RIVAL = 5.0  # nats that the bound of a second mode may be lower by
+FAR = 3.0  # standard deviations beyond the shell of a Gaussian
 STEP = 0.1  # of the differences, in whitened coordinates
 CURVATURES = 1e-3, 1e3  # range of what a round may find them to be, relative to the last one
 
@@ -30,8 +32,13 @@ class Gaussian(NamedTuple):
     elbo: float
 
 
-def best_gaussian(evaluate: Evaluate, starts: np.ndarray, dense: int, seed: int) -> Gaussian:
-    """Returns the best Gaussian along the paths from all starts.
+def best_gaussian(
+    evaluate: Evaluate, starts: np.ndarray, dense: int, seed: int
+) -> tuple[Gaussian, int]:
+    """Returns the best Gaussian along the paths from all starts, and the number of its rivals.
+
+    A rival is the best of another path that stays far away when it is refined, with a bound that
+    is nearly as high: a sign of a second mode.
 
     Args:
         evaluate: Points [N, D] -> log-densities [N] and their gradients [N, D].
@@ -40,17 +47,42 @@ def best_gaussian(evaluate: Evaluate, starts: np.ndarray, dense: int, seed: int)
         seed: Seed of the draws that judge the candidates.
     """
     rng = np.random.default_rng(seed)
-    best = Gaussian(starts[0], _scale_of(np.full(starts.shape[1], 0.01), dense), -np.inf)
-    for start in starts:
-        for loc, covariance in path(evaluate, start, dense):
-            try:
-                scale = _scale_of(covariance, dense)
-            except np.linalg.LinAlgError:
-                continue
-            candidate = Gaussian(loc, scale, _elbo(evaluate, loc, scale, rng))
-            if candidate.elbo > best.elbo:
-                best = candidate
-    return refined(evaluate, best, rng) if best.scale.ndim == 2 else best
+    fallback = Gaussian(starts[0], _scale_of(np.full(starts.shape[1], 0.01), dense), -np.inf)
+    found = [_best_on_path(evaluate, start, dense, rng) or fallback for start in starts]
+    found.sort(key=lambda gaussian: -gaussian.elbo)
+    best, *others = found
+    if best.scale.ndim == 1:
+        return best, 0
+    modes = [refined(evaluate, best, rng)]
+    for other in others:
+        if other.elbo > -np.inf and all(_is_far(other, mode) for mode in modes):
+            other = refined(evaluate, other, rng)
+            if all(_is_far(other, mode) for mode in modes):
+                modes.append(other)
+    best = max(modes, key=lambda gaussian: gaussian.elbo)
+    return best, sum(mode.elbo > best.elbo - RIVAL for mode in modes) - 1
+
+
+def _best_on_path(
+    evaluate: Evaluate, start: np.ndarray, dense: int, rng: np.random.Generator
+) -> Gaussian | None:
+    best = None
+    for loc, covariance in path(evaluate, start, dense):
+        try:
+            scale = _scale_of(covariance, dense)
+        except np.linalg.LinAlgError:
+            continue
+        candidate = Gaussian(loc, scale, _elbo(evaluate, loc, scale, rng))
+        if candidate.elbo > (-np.inf if best is None else best.elbo):
+            best = candidate
+    return best
+
+
+def _is_far(one: Gaussian, other: Gaussian) -> bool:
+    """Whether each centre is where the other Gaussian has next to no mass."""
+    away = one.loc - other.loc
+    distances = [np.linalg.norm(np.linalg.solve(g.scale, away)) for g in (one, other)]
+    return min(distances) > FAR + np.sqrt(away.size)
 
 
 def refined(evaluate: Evaluate, start: Gaussian, rng: np.random.Generator) -> Gaussian:
