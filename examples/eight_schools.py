@@ -45,7 +45,8 @@ def main():
 
     draws = fit.sample(4_000)
     new = np.random.default_rng(0).normal(draws["mu"], draws["tau"])
-    print(f"\neffect in a new school: {new.mean():.1f}, 90 % in {np.quantile(new, [0.05, 0.95])}")
+    low, high = np.quantile(new, [0.05, 0.95])
+    print(f"\neffect in a new school: {new.mean():.1f}, 90 % between {low:.1f} and {high:.1f}")
 
     corrected = fit.expectation()
     chains = vi.nuts(fit, options.num_draws)
