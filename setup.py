@@ -29,6 +29,7 @@ EXTRAS = {
     "cli": ["rich>=15.0", "typer>=0.29"],
     # The converter in TensorFlow, the interpreter and the quantizer are a set that was tested.
     "litert": ["ai-edge-litert==2.3.0", "ai-edge-quantizer==0.10.0"],
+    "vi": ["arviz>=0.23"],
     "serving": ["tensorflow-serving-api>=2.21,<2.22"],  # the messages of a client
 }
 

@@ -28,9 +28,10 @@ SAME_FLOOR = {
     ("flows", "layers"),
     ("cli", "runs"),
     ("__main__", "cli"),
+    ("vi", "models"),
 }
 OPTIONAL = {"matplotlib", "sklearn", "scipy", "rich", "typer", "ai_edge_litert"}
-OPTIONAL |= {"ai_edge_quantizer", "tensorflow_serving"}
+OPTIONAL |= {"ai_edge_quantizer", "arviz", "tensorflow_serving"}
 
 
 def floor_of(part):

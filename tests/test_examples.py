@@ -177,3 +177,12 @@ def test_a_hand_written_vae_converts_within_monte_carlo_error(run, tmp_path, x_t
         vae = keras.saving.load_model(tmp_path / f"{name}.keras")
         assert np.isfinite(vae.predict(x_test, verbose=0)).all()
     assert_pictures(tmp_path, "sum_over_pixels", "mean_over_pixels")
+
+
+def test_eight_schools_agree_with_reference_draws_and_chains(run):
+    text = run("eight_schools", num_draws=200)
+    assert ", converged" in text
+    ((q, corrected, chains, r_hat),) = [row for row in numbers_after("mu ", text) if len(row) == 4]
+    # 4.41 with sd 3.31 in posteriordb; 800 draws of the chains have an error of 0.12.
+    np.testing.assert_allclose([q, corrected, chains], 4.41, atol=0.7)
+    assert r_hat < 1.1

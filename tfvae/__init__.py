@@ -16,6 +16,7 @@ from tfvae import (
     recipes,
     schedules,
     testing,
+    vi,
 )
 from tfvae.errors import ArtifactError, DataError, NumericalError, ResumeMismatch
 from tfvae.ex_post import fit_prior
@@ -82,4 +83,5 @@ __all__ = [
     "recipes",
     "schedules",
     "testing",
+    "vi",
 ]
