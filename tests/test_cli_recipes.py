@@ -73,6 +73,7 @@ def test_recipes_are_listed_with_their_papers():
     assert all(name in text for name in tfvae.recipes.__all__)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "latent_shape"), [("fsq_vae", "2 x 3"), ("ladder_vae", "2, 3")])
 def test_runs_of_codes_and_hierarchies_are_shown(recipe, latent_shape, tmp_path):
     """Codes that x determines have no log-evidence; a hierarchy has a shape for each level."""

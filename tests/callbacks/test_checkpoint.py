@@ -225,6 +225,7 @@ def test_epochs_that_are_no_number_of_blocks_go_on(x, tmp_path):
         assert_equal(killed_and_resumed(make, tmp_path, kills, **fit), expected)
 
 
+@pytest.mark.slow
 def test_more_epochs_continue_a_training_that_has_ended(x, tmp_path):
     """Keras overwrites the weights by their averages at the end of `fit`; that is undone."""
     make = compiled(dense_vae, averaging)

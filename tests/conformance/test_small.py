@@ -64,6 +64,7 @@ def test_objective_gives_a_finite_loss_per_example_and_is_restored(row):
     np.testing.assert_array_equal(copy.loss(draws, tf.constant(7)), loss)
 
 
+@pytest.mark.slow
 def test_objectives_agree_in_eager_graph_and_xla():
     """Losses and their gradients to the draws, all in one program, with the update of their state.
 

@@ -177,6 +177,7 @@ def test_conditional_signatures_take_the_condition(
     assert_same_bits(state_of(model), state_of(twin))
 
 
+@pytest.mark.slow
 def test_images_in_bytes_and_a_prior_without_a_rule(x, tmp_path, caplog):
     """Bytes are served in place of x; what the generator cannot draw is left out, with a reason."""
     model = tfvae.VAE(

@@ -45,7 +45,14 @@ def test_the_exact_posterior_passes():
     assert p_value(posterior()) > 1e-3
 
 
-@pytest.mark.parametrize("fault", [{"width": 0.6}, {"width": 1.7}, {"shift": 0.5}])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"width": 0.6},
+        pytest.param({"width": 1.7}, marks=pytest.mark.slow),
+        pytest.param({"shift": 0.5}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_posterior_that_is_narrow_wide_or_biased_is_flagged(fault):
     assert p_value(posterior(**fault)) < 1e-6
 

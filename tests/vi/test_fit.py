@@ -187,6 +187,7 @@ def test_a_second_mode_is_reported():
     assert any("1 other mode" in reason for reason in fit.reasons)
 
 
+@pytest.mark.slow
 def test_restarts_that_disagree_are_reported():
     joint, data = two_modes()
     fits = [vi.fit(joint, data, restarts=4, seed=s, verbose=0, num_steps=3_000) for s in (0, 1)]

@@ -17,7 +17,7 @@ MOST_STEPS = 64  # in a block; more gain nothing
 BLOCK_WORK = 4e9  # weights times rows in a block: about a quarter of a second on two cores
 BLOCK_BYTES = 2**26  # of a block's batches
 CONVOLUTION_STEPS = 8  # in a block, where a weight works at many places
-REPAID_AFTER = 3_000  # training steps, in which a CPU gains what the compilation cost
+REPAID_AFTER = 2_000  # training steps, in which a CPU gains what the compilation cost
 TESTS_PER_STEP = 3  # evaluated batches that take the time of a training step
 
 
