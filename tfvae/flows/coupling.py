@@ -1,6 +1,6 @@
 """Coupling: some dimensions are transformed, elementwise, by functions of the others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,19 @@ def coupling_conditioners(
     ]
 
 
-def stack(bijectors: Sequence[Any]) -> Any:
+def stack_of_couplings(
+    conditioners: Sequence[Conditioner],
+    size: int,
+    elementwise: Callable[[tf.Tensor], Any],
+    context: tf.Tensor | None,
+) -> Any:
+    """Returns a chain of couplings, one a conditioner, that move all of `size` dimensions."""
+    return stack(
+        Coupling(conditioner(context), order, size - size // 2, elementwise)
+        for conditioner, order in zip(conditioners, orders(size, len(conditioners)), strict=True)
+    )
+
+
+def stack(bijectors: Iterable[Any]) -> Any:
     """Returns a chain that applies the first bijector first."""
     return tfb.Chain(list(bijectors)[::-1])

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae import checks
-from tfvae.flows.coupling import Coupling, coupling_conditioners, orders, stack
+from tfvae.flows.coupling import coupling_conditioners, stack_of_couplings
 from tfvae.flows.flow import Flow
 from tfvae.serialization import serializable
 
@@ -53,13 +53,7 @@ class NeuralSpline(Flow):
         )
 
     def call(self, context: tf.Tensor | None = None) -> Any:
-        size = self.event_shape[0]
-        return stack(
-            Coupling(conditioner(context), order, size - size // 2, spline)
-            for conditioner, order in zip(
-                self.conditioners, orders(size, self.num_layers), strict=True
-            )
-        )
+        return stack_of_couplings(self.conditioners, *self.event_shape, spline, context)
 
 
 def spline(outputs: tf.Tensor) -> Any:

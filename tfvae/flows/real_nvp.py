@@ -8,7 +8,7 @@ import tensorflow_probability as tfp
 
 from tfvae import checks
 from tfvae.flows.affine import bounded
-from tfvae.flows.coupling import Coupling, coupling_conditioners, orders, stack
+from tfvae.flows.coupling import coupling_conditioners, stack_of_couplings
 from tfvae.flows.flow import Flow
 from tfvae.serialization import serializable
 
@@ -44,13 +44,7 @@ class RealNVP(Flow):
         self.conditioners = coupling_conditioners(*self.event_shape, num_layers, self.units, 2)
 
     def call(self, context: tf.Tensor | None = None) -> Any:
-        size = self.event_shape[0]
-        return stack(
-            Coupling(conditioner(context), order, size - size // 2, affine)
-            for conditioner, order in zip(
-                self.conditioners, orders(size, self.num_layers), strict=True
-            )
-        )
+        return stack_of_couplings(self.conditioners, *self.event_shape, affine, context)
 
 
 def affine(outputs: tf.Tensor) -> Any:

@@ -19,7 +19,7 @@ from tfvae.models.feed import Feed
 from tfvae.models.inputs import split_batch
 from tfvae.models.unsupervised_model import UnsupervisedModel
 from tfvae.objectives import ELBO, Objective
-from tfvae.objectives.together import check_together
+from tfvae.objectives.together import as_list
 from tfvae.random import Noise, fresh_seed
 
 log = logging.getLogger("tfvae")
@@ -363,17 +363,5 @@ def _checked_objectives(objective: Any) -> Any:
     """Returns an objective or a list of them that may be added up."""
     if objective is None:
         return ELBO()
-    objectives = list(objective) if isinstance(objective, list | tuple) else [objective]
-    for o in objectives:
-        if not isinstance(o, Objective):
-            raise TypeError(
-                "`objective` must be an Objective or a list of them. "
-                f"Received: objective={objective!r} of type {type(o).__name__}. "
-                "Fix: use one of `tfvae.objectives`."
-            )
-    if not objectives:
-        raise ValueError(
-            "`objective` must not be empty. Received: objective=[]. Fix: leave it out."
-        )
-    check_together(objectives)
+    objectives = as_list(objective)
     return objectives if isinstance(objective, list | tuple) else objective

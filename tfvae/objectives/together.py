@@ -10,6 +10,29 @@ from tfvae.objectives.objective import Objective
 tfd = tfp.distributions
 
 
+def as_list(objective: Any) -> list[Objective]:
+    """Returns an objective or a list of them as a list that may be added up.
+
+    Raises:
+        TypeError: If one of them is no objective.
+        ValueError: If there is none, or they do not go together.
+    """
+    objectives = list(objective) if isinstance(objective, list | tuple) else [objective]
+    for o in objectives:
+        if not isinstance(o, Objective):
+            raise TypeError(
+                "`objective` must be an Objective or a list of them. "
+                f"Received: objective={objective!r} of type {type(o).__name__}. "
+                "Fix: use one of `tfvae.objectives`."
+            )
+    if not objectives:
+        raise ValueError(
+            "`objective` must not be empty. Received: objective=[]. Fix: leave it out."
+        )
+    check_together(objectives)
+    return objectives
+
+
 def check_together(objectives: Sequence[Objective]) -> None:
     """Refuses a list of which one objective would get a gradient that another has weighted.
 
