@@ -7,6 +7,7 @@ from tfvae.distributions.discretized_logistic import DiscretizedLogistic
 from tfvae.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from tfvae.distributions.divergence import exact_kl, exact_kl_parts
 from tfvae.distributions.negative_binomial_by_mean import NegativeBinomialByMean
+from tfvae.distributions.normal import Normal
 from tfvae.distributions.normal_mixture import NormalMixture, mixture
 from tfvae.distributions.observed import observed_log_prob, with_exposure
 from tfvae.distributions.uniform_codes import UniformCodes
@@ -20,6 +21,7 @@ __all__ = [
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",
     "NegativeBinomialByMean",
+    "Normal",
     "NormalMixture",
     "UniformCodes",
     "ZeroInflatedNegativeBinomialByMean",

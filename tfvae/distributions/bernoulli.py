@@ -5,6 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.distributions.softplus import softplus
+
 tfd = tfp.distributions
 
 
@@ -21,4 +23,4 @@ class Bernoulli(tfd.Bernoulli):
 
     def _log_prob(self, event: Any) -> tf.Tensor:
         logits = self._logits_parameter_no_checks()
-        return tf.cast(event, logits.dtype) * logits - tf.math.softplus(logits)
+        return tf.cast(event, logits.dtype) * logits - softplus(logits)

@@ -18,7 +18,7 @@ def elbo(model: Any, inputs: Any, num_samples: int = 1, seed: int = 0) -> np.nda
         model: A `LatentVariableModel`.
         inputs: Examples [N, ...], or a dictionary of arrays.
         num_samples: S, draws per row.
-        seed: Seed of the draws; the same seed gives the same numbers.
+        seed: Seed of the draws; the same seed gives the same numbers for the same data and S.
 
     Raises:
         ValueError: If an argument is out of range or the data do not fit the model.
@@ -34,7 +34,7 @@ def elbo(model: Any, inputs: Any, num_samples: int = 1, seed: int = 0) -> np.nda
         with model.noise.stream(f"elbo/{seed}", number):
             return model(batch, num_samples=num_samples, training=False).elbo
 
-    return over_rows(model, ("elbo", num_samples, seed), bound, inputs, batch_size)
+    return over_rows(model, ("elbo", num_samples, seed), bound, inputs, batch_size, num_samples)
 
 
 def chunks(model: Any, num_samples: int) -> tuple[int, int]:

@@ -43,7 +43,7 @@ def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0
         model: A `LatentVariableModel`.
         inputs: Examples [N, ...], or a dictionary of arrays.
         num_samples: S, draws per row.
-        seed: Seed of the draws; the same seed gives the same numbers.
+        seed: Seed of the draws; the same seed gives the same numbers for the same data and S.
 
     Raises:
         TypeError: If the posterior is a point mass, as that of codes that x determines.
@@ -88,7 +88,9 @@ def log_evidence(model: Any, inputs: Any, num_samples: int = 5000, seed: int = 0
             1.0 / inverse_size,
         )
 
-    estimates = over_rows(model, ("evidence", num_samples, seed), evidence, inputs, batch_size)
+    estimates = over_rows(
+        model, ("evidence", num_samples, seed), evidence, inputs, batch_size, num_samples
+    )
     _warn_of_few(estimates.effective_sample_size, num_samples)
     return estimates
 

@@ -18,6 +18,7 @@ BLOCK_WORK = 4e9  # weights times rows in a block: about a quarter of a second o
 BLOCK_BYTES = 2**26  # of a block's batches
 CONVOLUTION_STEPS = 8  # in a block, where a weight works at many places
 REPAID_AFTER = 2_000  # training steps, in which a CPU gains what the compilation cost
+DRAWS_PER_STEP = 1_000  # decoded draws that gain by XLA what a training step gains
 TESTS_PER_STEP = 3  # evaluated batches that take the time of a training step
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfvae.distributions.softplus import tracing_for_xla
 from tfvae.models import guard
 from tfvae.models.feed import Block
 
@@ -35,23 +36,22 @@ class Blocks:
     def __init__(self, model: keras.Model, step: Callable, bare_step: Callable | None = None):
         self._model, self._step, self._bare_step = model, step, bare_step
         self._is_trusting = bare_step is not None and guard.keeps_non_finite(model.optimizer)
-        self.program = tf.function(self._many, jit_compile=True, autograph=False)
+        self.program = compiled(self._many)
         self._many_of = {True: self.program, False: _AnyLength(self._many)}
-        one = tf.function(self._one, jit_compile=True, autograph=False)
-        self._one_of = {True: one, False: _AnyLength(self._one)}
+        self._one_of = {True: compiled(self._one), False: _AnyLength(self._one)}
 
     def __call__(self, blocks: Iterable[Block], size: int, with_xla: bool) -> Any:
         """Runs blocks, `size` steps a program; whole ones by XLA if wanted."""
         logs = None
         for source, rows, is_whole in blocks:
-            compiled, ok = with_xla and is_whole, size > 1
+            by_xla, ok = with_xla and is_whole, size > 1
             if ok:
                 padded = np.pad(rows, ((0, size - len(rows)), (0, 0)), mode="edge")
                 number = tf.constant(len(rows))
-                logs, ok = self._many_of[compiled](source, tf.constant(padded), number)
+                logs, ok = self._many_of[by_xla](source, tf.constant(padded), number)
             if not ok:
                 for batch in rows:
-                    logs = self._one_of[compiled](source, tf.constant(batch))
+                    logs = self._one_of[by_xla](source, tf.constant(batch))
         return logs
 
     def _one(self, source: Any, rows: tf.Tensor) -> Any:
@@ -74,6 +74,16 @@ class Blocks:
         for variable, value in zip(state, before, strict=True):
             variable.assign(tf.where(ok, tf.identity(variable), value))
         return self._model.get_metrics_result(), ok
+
+
+def compiled(function: Callable) -> Callable:
+    """Returns a function as an XLA program."""
+
+    def traced(*args: Any) -> Any:
+        with tracing_for_xla():
+            return function(*args)
+
+    return tf.function(traced, jit_compile=True, autograph=False)
 
 
 class _AnyLength:

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae import checks
-from tfvae.distributions import center
+from tfvae.distributions import Normal, center
 from tfvae.distributions.support import REALS, Support, support_of
 from tfvae.draws import Draws
 from tfvae.errors import DataError
@@ -301,7 +301,7 @@ def product(a: Any, b: Any) -> Any:
     share = tf.square(b_scale) / both  # of a
     mean = share * a_mean + (1.0 - share) * b_mean
     return tfd.Independent(
-        tfd.Normal(mean, a_scale * b_scale * tf.math.rsqrt(both)), len(a.event_shape)
+        Normal(mean, a_scale * b_scale * tf.math.rsqrt(both)), len(a.event_shape)
     )
 
 

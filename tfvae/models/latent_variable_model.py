@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from tfvae.errors import DataError, NumericalError, did_you_mean
 from tfvae.metrics import BatchCounter, ExampleMean
 from tfvae.models import guard
 from tfvae.models.diagnosis import describe_first, rows_in_order
+from tfvae.models.execution import compiled
 from tfvae.models.feed import Feed
 from tfvae.models.inputs import split_batch
 from tfvae.models.unsupervised_model import UnsupervisedModel
@@ -352,10 +353,17 @@ class Graphs:
     def __init__(self):
         self._functions: dict[Any, Any] = {}
 
-    def get(self, key: Any, function: Callable) -> Any:
-        """Returns the graph of that key; `function` is traced when there is none."""
+    def __iter__(self) -> Iterator[tuple[Any, bool]]:
+        """Iterates over the keys, and whether XLA compiled their functions."""
+        return iter(self._functions)
+
+    def get(self, key: Any, function: Callable, with_xla: bool = False) -> Any:
+        """Returns the graph, or XLA program, of that key; `function` is traced if there is none."""
+        key = key, with_xla
         if key not in self._functions:
-            self._functions[key] = tf.function(function, autograph=False)
+            self._functions[key] = (
+                compiled(function) if with_xla else tf.function(function, autograph=False)
+            )
         return self._functions[key]
 
 
