@@ -85,7 +85,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["tfvae", "tfvae.*"]),
     py_modules=["tfvae_cli"],  # outside the package, so that `tfvae --help` needs no TensorFlow
-    package_data={"tfvae": ["py.typed"]},
+    package_data={"tfvae": ["py.typed"], "tfvae.export": ["page/*"]},
     install_requires=REQUIREMENTS,
     extras_require={
         **EXTRAS,

@@ -20,7 +20,6 @@ from rich.console import Console
 
 import tfvae
 import tfvae_cli
-from tfvae.cli import commands
 from tfvae.cli.terminal import Progress
 
 SMALL = ["--epochs", "2", "--set", "units=[16]", "--latent-size", "4", "--num-samples", "20"]
@@ -685,4 +684,4 @@ def test_a_picture_that_cannot_be_drawn_is_a_note(monkeypatch, files, tmp_path):
 def test_every_command_of_the_grammar_has_a_body():
     grammar = {c.callback.__name__ for c in tfvae_cli.app.registered_commands}
     assert grammar == {"train", "recipes", "evaluate", "sample", "export", "inspect"}
-    assert all(callable(getattr(commands, name)) for name in grammar)
+    assert all(callable(getattr(tfvae.cli, name)) for name in grammar)
