@@ -11,7 +11,7 @@ const INACTIVE = 0.01; // variance of a dimension's codes, below which it says n
 const $ = (id) => document.getElementById(id);
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
-const state = { z: null, condition: null, x: null, mean: null, isDrawn: false };
+const state = { z: null, mean: null, condition: null, x: null, samples: null };
 let manifest, model, painter, latents, file;
 
 function fail(error) {
@@ -213,6 +213,7 @@ function setCondition(values) {
 }
 
 async function conditionChanged(values) {
+  if (values.every((v, i) => v === state.condition[i])) return;
   setCondition(values);
   await changed();
   if (model.has("sample")) await drawSamples();
@@ -303,12 +304,12 @@ async function makeExamples(count) {
   for (let i = 0; i < count; i++) {
     const own = x.slice(i * painter.size, (i + 1) * painter.size);
     const button = thumbnail(`Encode example ${i}`, own);
-    button.addEventListener("click", handler(() => {
+    button.addEventListener("click", handler(async () => {
+      if (!painter.isImage) $("numbers-text").value = Array.from(own, (v) => +v.toPrecision(6)).join(" ");
       if (conditions) {
         const size = state.condition.length;
-        setCondition(Array.from(conditions.subarray(i * size, (i + 1) * size)));
+        await conditionChanged(Array.from(conditions.subarray(i * size, (i + 1) * size)));
       }
-      if (!painter.isImage) $("numbers-text").value = Array.from(own, (v) => +v.toPrecision(6)).join(" ");
       return encode(own, button);
     }));
     $("examples").append(button);

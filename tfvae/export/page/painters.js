@@ -13,12 +13,12 @@ export class Pictures {
   constructor([height, width, channels = 1], { low, high }) {
     Object.assign(this, { height, width, channels, low, high });
     this.size = height * width * channels;
-    this.cells = Math.max(4, Math.min(16, Math.floor(340 / Math.max(height, width))));
+    this.cells = Math.max(4, Math.min(12, Math.floor(340 / Math.max(height, width))));
   }
 
   prepare(canvas, columns = 1, rows = 1) {
-    canvas.width = this.width * columns;
-    canvas.height = this.height * rows;
+    canvas.width = (this.width + 1) * columns - 1; // a line between them
+    canvas.height = (this.height + 1) * rows - 1;
     canvas.classList.toggle("pixels", Math.max(this.width, this.height) <= 96);
   }
 
@@ -32,7 +32,7 @@ export class Pictures {
       }
       image.data[4 * i + 3] = 255;
     }
-    canvas.getContext("2d").putImageData(image, column * this.width, row * this.height);
+    canvas.getContext("2d").putImageData(image, column * (this.width + 1), row * (this.height + 1));
   }
 
   // The middle of an image, at the size of an example.
