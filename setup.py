@@ -40,6 +40,7 @@ TEST = [
     "pytest-cov>=7.1",
     "pytest-xdist>=3.8",
     "ruff>=0.17.6,<0.18",  # the formatter's style may change with each minor release
+    "selenium>=4.51",
 ]
 
 
