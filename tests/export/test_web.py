@@ -143,18 +143,26 @@ def test_activity_is_the_variance_of_the_posterior_mean(model, truth):
     np.testing.assert_allclose(latents["scale"], [1, 1])
 
 
-def test_black_and_white_are_the_ends_of_the_support_or_of_the_values(model, make_vae):
-    bernoulli = make_vae()
-    bernoulli.build((None, 6))
-    assert web_contents.display_of(bernoulli, np.full((3, 6), 0.3)) == {"low": 0, "high": 1}
-    for values, ends in [
-        ([0.0, 1.01], (0, 1)),
-        ([-0.9, 1.0], (-1, 1)),
-        ([0.0, 254.0], (0, 255)),
-        ([-3.0, 5.0], (-3, 5)),
+def test_values_are_drawn_between_the_ends_of_the_support_or_of_the_values(model):
+    def ends(vae, values):
+        shown = web_contents.display_of(vae, np.array(values))
+        return shown["is_image"], shown["low"], shown["high"]
+
+    def images(likelihood):
+        vae = tfvae.recipes.vae((4, 3), latent_size=2, likelihood=likelihood, units=(4,), seed=0)
+        vae.build((None, 4, 3))
+        return vae
+
+    assert ends(images("Bernoulli"), [0.2, 0.3]) == (True, 0, 1)
+    gaussian = images("Normal")
+    for values, low, high in [
+        ([0.0, 1.01], 0, 1),
+        ([-0.9, 1.0], -1, 1),
+        ([0.0, 254.0], 0, 255),
+        ([-3.0, 5.0], -3, 5),
     ]:
-        shown = web_contents.display_of(model, np.array(values))
-        assert (shown["low"], shown["high"]) == ends
+        assert ends(gaussian, values) == (True, low, high)
+        assert ends(model, values) == (False, *values)
 
 
 # ---- where the runtime is found ------------------------------------------------------------------
@@ -458,6 +466,26 @@ def test_an_image_is_encoded_and_reconstructed(driver, page, tmp_path):
     press(driver, "file", str(tmp_path / "text.png"))
     wait_until(driver, lambda: alert(driver) is not None)
     assert alert(driver) == "text.png is no image that this browser can read."
+
+
+@pytest.mark.slow
+def test_what_is_drawn_is_encoded(driver, page):
+    from selenium.webdriver import ActionChains
+
+    pad = driver.find_element("id", "input")
+    middle = pad.get_property("offsetHeight") / 2
+    row = round(middle * 5 / 6)  # the last of six rows, from the middle of the canvas
+    chain = ActionChains(driver).move_to_element_with_offset(pad, -row, row).click_and_hold()
+    chain.move_to_element_with_offset(pad, row, row).release().perform()
+    wait_until(driver, lambda: (browser.settled(driver)["x"] or [0])[-12] == 1)
+    held = browser.settled(driver)
+    x = np.float32(held["x"]).reshape(1, 6, 8, 3)
+    assert (x[0, 5, 2:6] == 1).all()
+    assert (x[0, :4] == 0).all()
+    wait_until(driver, lambda: is_close(browser.settled(driver)["z"], page.encode(x).mean()))
+    driver.find_element("id", "clear").click()
+    wait_until(driver, lambda: not any(browser.settled(driver)["x"]))
+    wait_until(driver, lambda: is_close(browser.settled(driver)["z"], page.encode(0 * x).mean()))
 
 
 @pytest.mark.slow

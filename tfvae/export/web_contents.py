@@ -38,16 +38,23 @@ def latents_of(model: Any, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def display_of(model: Any, x: np.ndarray) -> dict[str, float]:
-    """Returns the values that are shown as black and as white."""
-    support = model.support
-    ends = np.array([np.min(support.low), np.max(support.high)], "float64")
-    if not np.isfinite(ends).all():
-        low, high = float(x.min()), float(x.max())
+def display_of(model: Any, x: np.ndarray) -> dict[str, Any]:
+    """Returns whether examples are images, and between which values they are drawn.
+
+    Those are the ends of the support of an image's likelihood or, where it has none, the usual ones
+    that the values lie between; of other examples, the ends of the values.
+    """
+    shape = model.event_shape
+    is_image = len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3))
+    low, high = float(x.min()), float(x.max())
+    high = max(high, low + 1e-6)
+    if is_image:
+        support = model.support
+        ends = float(np.min(support.low)), float(np.max(support.high))
         slack = 0.05 * (high - low)  # means of a Gaussian overshoot a little
         near = (r for r in RANGES if r[0] - slack <= low and high <= r[1] + slack)
-        ends = np.array(next(near, (low, max(high, low + 1e-6))))
-    return {"low": float(ends[0]), "high": float(ends[1])}
+        low, high = ends if np.isfinite(ends).all() else next(near, (low, high))
+    return {"is_image": is_image, "low": low, "high": high}
 
 
 def card_of(model: Any) -> dict[str, str]:

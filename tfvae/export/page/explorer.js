@@ -257,6 +257,46 @@ async function encode(x, button = null) {
   return setZ(mean, button);
 }
 
+// The picture of x is also a pad to draw on, at the size of an example.
+function makePad() {
+  let last = null;
+  let drawn = null;
+  const encodeDrawn = coalesced(() => encode(drawn));
+  const clear = () => {
+    drawn = new Float32Array(painter.size).fill(painter.low);
+    painter.paint($("input"), drawn);
+  };
+  const stroke = (event) => {
+    const box = $("input").getBoundingClientRect();
+    const place = [
+      ((event.clientX - box.left) / box.width) * painter.width,
+      ((event.clientY - box.top) / box.height) * painter.height,
+    ];
+    drawn = painter.stroke(drawn, last ?? place, place);
+    last = place;
+    encodeDrawn();
+  };
+  $("input").classList.add("pad");
+  $("input-caption").textContent = "x: draw here";
+  document.querySelector(".panes").hidden = false;
+  $("clear").hidden = false;
+  $("clear").addEventListener("click", handler(() => {
+    clear();
+    return encode(drawn);
+  }));
+  $("input").addEventListener("pointerdown", (event) => {
+    $("input").setPointerCapture(event.pointerId);
+    drawn = state.x ?? drawn;
+    stroke(event);
+  });
+  $("input").addEventListener("pointermove", (event) => {
+    if ($("input").hasPointerCapture(event.pointerId)) stroke(event);
+  });
+  $("input").addEventListener("lostpointercapture", () => (last = null));
+  clear();
+  painter.paint($("reconstruction"), drawn);
+}
+
 async function encodeFile() {
   if (file) await encode(await painter.read(file, $("invert").checked));
 }
@@ -264,6 +304,7 @@ async function encodeFile() {
 function makeEncode() {
   $("encode-section").hidden = !model.has("encode");
   for (const id of ["input", "reconstruction"]) painter.prepare($(id));
+  if (painter.isImage) makePad();
   $("image-input").hidden = !painter.isImage;
   $("number-input").hidden = painter.isImage;
   document.querySelector(".panes").classList.toggle("plot", !painter.isImage);
@@ -376,9 +417,7 @@ async function start() {
   manifest = JSON.parse(new TextDecoder().decode(await load("manifest.json")));
   model = await Model.load(manifest);
   latents = manifest.latents;
-  const shape = manifest.event_shape;
-  const isImage = shape.length === 2 || (shape.length === 3 && [1, 3].includes(shape[2]));
-  painter = new (isImage ? Pictures : Bars)(shape, manifest.display);
+  painter = new (manifest.display.is_image ? Pictures : Bars)(manifest.event_shape, manifest.display);
 
   document.title = `${manifest.title}: latent-space explorer`;
   $("title").textContent = manifest.title;
@@ -388,8 +427,8 @@ async function start() {
     $("card").append(element("dt", { textContent: name }), element("dd", { textContent: text }));
   }
   painter.prepare($("decoded"));
-  $("decoded-figure").classList.toggle("plot", !isImage);
-  $("numbers").hidden = isImage;
+  $("decoded-figure").classList.toggle("plot", !painter.isImage);
+  $("numbers").hidden = painter.isImage;
   $("numbers").addEventListener("toggle", () => state.mean && showNumbers());
   $("random").addEventListener("click", handler(async () => setZ(await randomZ())));
   $("reset").addEventListener("click", handler(() => setZ(latents.center)));

@@ -35,6 +35,24 @@ export class Pictures {
     canvas.getContext("2d").putImageData(image, column * (this.width + 1), row * (this.height + 1));
   }
 
+  // Returns an example with a soft line in it, from one place [x, y] to another.
+  stroke(values, from, to) {
+    const made = Float32Array.from(values);
+    const radius = Math.max(0.6, Math.min(this.width, this.height) / 24);
+    const [dx, dy] = [to[0] - from[0], to[1] - from[1]];
+    const square = dx * dx + dy * dy;
+    for (let i = 0; i < this.width * this.height; i++) {
+      const [x, y] = [(i % this.width) + 0.5 - from[0], Math.floor(i / this.width) + 0.5 - from[1]];
+      const along = square ? Math.max(0, Math.min(1, (x * dx + y * dy) / square)) : 0;
+      const shade = Math.min(1, radius + 0.5 - Math.hypot(x - along * dx, y - along * dy));
+      for (let c = 0; c < this.channels; c++) {
+        const index = i * this.channels + c;
+        made[index] = Math.max(made[index], this.low + (this.high - this.low) * shade);
+      }
+    }
+    return made;
+  }
+
   // The middle of an image, at the size of an example.
   async read(file, isInverted) {
     let bitmap;
