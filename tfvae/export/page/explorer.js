@@ -252,7 +252,7 @@ async function encode(x, button = null) {
   painter.paint($("reconstruction"), reconstruction.mean);
   const spread = scale.reduce((sum, s) => sum + s, 0) / scale.length;
   $("encode-text").textContent =
-    `z is now the mean of q(z|x); the standard deviations of q are ${spread.toPrecision(2)} on average.`;
+    `z became the mean of q(z|x), whose standard deviations are ${spread.toPrecision(2)} on average.`;
   $("encode-draw").disabled = false;
   return setZ(mean, button);
 }
@@ -332,7 +332,7 @@ function makeEncode() {
   $("encode-draw").addEventListener("click", handler(async () => {
     const seed = crypto.getRandomValues(new Int32Array(2));
     const { z } = await model.run("encode_sample", withCondition({ x: state.x, seed }));
-    $("encode-text").textContent = "z is a draw from q(z|x).";
+    $("encode-text").textContent = "z became a draw from q(z|x).";
     return setZ(z);
   }));
 }
