@@ -177,6 +177,9 @@ def test_the_runtime_is_searched_for_in_order(npm, tmp_path, monkeypatch):
     monkeypatch.chdir(deep)
     with pytest.raises(ImportError, match=r"npm install @litertjs/core@2\.5\.3"):
         version()
+    stranger = deep / "node_modules" / "core"  # of another name on npm
+    stranger.mkdir(parents=True)
+    (stranger / "package.json").write_text('{"version": "9.9.9"}')
     package(tmp_path / "project", "2.0.1")
     assert version() == "2.0.1"  # above the working directory
     package(deep, "2.0.2")

@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
 from tfvae.errors import ArtifactError
@@ -80,11 +79,10 @@ class Runtime:
 
 def _scope(given: Any) -> pathlib.Path:
     """Returns the folder `@litertjs`."""
-    for folder in _candidates(given):
-        for scope in (folder / "node_modules" / "@litertjs", folder / "@litertjs", folder):
-            if (scope / "core" / "package.json").is_file():
-                return scope
     named = given if given is not None else os.environ.get(VARIABLE)
+    for scope in _candidates(named):
+        if (scope / "core" / "package.json").is_file():
+            return scope
     raise ImportError(
         "`litertjs` must be a folder with the npm packages @litertjs/core and wasm-utils. "
         + (
@@ -95,13 +93,12 @@ def _scope(given: Any) -> pathlib.Path:
     )
 
 
-def _candidates(given: Any) -> Iterator[pathlib.Path]:
-    named = given if given is not None else os.environ.get(VARIABLE)
+def _candidates(named: Any) -> list[pathlib.Path]:
     if named:
-        yield pathlib.Path(named)
-        return
+        folder = pathlib.Path(named)
+        return [folder / "node_modules" / "@litertjs", folder / "@litertjs", folder]
     here = pathlib.Path.cwd()
-    yield from (folder / "node_modules" for folder in (here, *here.parents))
+    return [folder / "node_modules" / "@litertjs" for folder in (here, *here.parents)]
 
 
 def _version(package: pathlib.Path) -> str:
