@@ -40,6 +40,7 @@ TEST = [
     "pytest-cov>=7.1",
     "pytest-xdist>=3.8",
     "ruff>=0.17.6,<0.18",  # the formatter's style may change with each minor release
+    "selenium>=4.51",
 ]
 
 
@@ -85,7 +86,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["tfvae", "tfvae.*"]),
     py_modules=["tfvae_cli"],  # outside the package, so that `tfvae --help` needs no TensorFlow
-    package_data={"tfvae": ["py.typed"]},
+    package_data={"tfvae": ["py.typed"], "tfvae.export": ["page/*"]},
     install_requires=REQUIREMENTS,
     extras_require={
         **EXTRAS,

@@ -293,10 +293,14 @@ def export(
     directory: Directory,
     out: Annotated[
         pathlib.Path,
-        typer.Option(metavar="PATH", help="A directory of versions, or a new .tflite file."),
+        typer.Option(
+            metavar="PATH",
+            help="A directory of versions, a new .tflite file, or for web a new folder.",
+        ),
     ],
     format: Annotated[
-        str, typer.Option(metavar="NAME", help="A format of tfvae.export: saved_model, tflite.")
+        str,
+        typer.Option(metavar="NAME", help="A format of tfvae.export: saved_model, tflite, web."),
     ] = "saved_model",
     quantize: Annotated[
         str | None,
@@ -314,16 +318,53 @@ def export(
             show_default="not written",
         ),
     ] = None,
+    examples: Annotated[
+        int | None,
+        typer.Option(
+            parser=_integer(1, 65),
+            metavar="INT",
+            help="For web: how many test examples the page holds, to be encoded with a click.",
+            show_default="none",
+        ),
+    ] = None,
+    litertjs: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="For web: where the npm package @litertjs/core is installed.",
+            show_default="$TFVAE_LITERTJS, or node_modules here or above",
+        ),
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="For web: serve the page on this machine, until Ctrl-C.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            parser=_integer(0, 65536),
+            metavar="INT",
+            help="With --serve: the port; 0 takes any that is free.",
+            show_default="8000",
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Export a run's model: for serving, as the next version under a path, or for devices."""
+    """Export a run's model: a version for serving, a file for devices, or a page for browsers."""
+    if port is not None and not serve:
+        raise typer.BadParameter("it must be given with --serve alone.", param_hint="--port")
     _commands(debug).export(
         directory,
         out=out,
         format=format,
-        quantize=quantize,
-        serving_config=serving_config,
+        options={
+            "quantize": quantize,
+            "serving_config": serving_config,
+            "examples": examples,
+            "litertjs": litertjs,
+            "serve": serve or None,
+        },
+        port=8000 if port is None else port,
         as_json=as_json,
     )
 

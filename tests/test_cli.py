@@ -5,11 +5,14 @@ import io
 import json
 import os
 import pathlib
+import re
 import runpy
 import shlex
 import shutil
 import subprocess
 import sys
+import threading
+import urllib.request
 from typing import NamedTuple
 
 import keras
@@ -20,8 +23,8 @@ from rich.console import Console
 
 import tfvae
 import tfvae_cli
-from tfvae.cli import commands
 from tfvae.cli.terminal import Progress
+from tfvae.export.web_server import Server
 
 SMALL = ["--epochs", "2", "--set", "units=[16]", "--latent-size", "4", "--num-samples", "20"]
 
@@ -560,6 +563,10 @@ def test_an_unknown_format_is_refused(conditional, tmp_path):
             ["--format", "tflite", "--serving-config", "serving"],
             "`--serving-config` must be given with --format saved_model",
         ),
+        (["--serve"], "`--serve` must be given with --format web alone. Received: --serve with"),
+        (["--examples", "9", "--format", "tflite"], "`--examples` must be given with --format web"),
+        (["--litertjs", "x"], "`--litertjs` must be given with --format web"),
+        (["--port", "8000", "--format", "web"], "with --serve alone"),
     ],
 )
 def test_an_option_of_another_format_is_refused(trained, tmp_path, options, sentence):
@@ -581,6 +588,55 @@ def test_export_writes_a_quantized_file_and_prints_its_parity(conditional, tmp_p
     assert set(content["parity"]["signatures"]) == {"encode", "decode", "reconstruct"}
     result = run_here(*arguments[:3], tmp_path / "other.tflite", *arguments[4:])
     assert "max error" in result.out
+
+
+def test_a_page_has_the_card_of_the_run_and_is_served_until_ctrl_c(
+    conditional, tmp_path, monkeypatch
+):
+    given, received = {}, []
+
+    def web(model, path, **options):
+        given.update(options)
+        path.mkdir()
+        (path / "index.html").write_text("a page")
+        return str(path)
+
+    def ask(url):
+        with urllib.request.urlopen(url) as response:
+            received.append(response.read())
+
+    def serve_forever(server):
+        client = threading.Thread(target=ask, args=[server.url])
+        client.start()
+        server.handle_request()
+        client.join()
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(tfvae.export.FORMATS, "web", web)
+    monkeypatch.setattr(Server, "serve_forever", serve_forever)
+    directory, path = conditional[0], tmp_path / "page"
+    arguments = ["export", directory, "--format", "web", "--out", path]
+    result = run_here(*arguments, "--examples", "5", "--serve", "--port", "0", "--json")
+    assert (result.code, result.err) == (0, "")
+    assert received == [b"a page"]
+    content = json.loads(result.out)
+    assert content["path"] == str(path)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", content["url"])
+    assert {name: len(rows) for name, rows in given["examples"].items()} == {
+        "x": 5,
+        "condition": 5,
+    }
+    card = given["card"]
+    assert card["Recipe"] == "conditional_vae"
+    assert card["Classes"] == "5, 7, 9"
+    metrics = json.loads((directory / "metrics.json").read_text())
+    assert f"ELBO {metrics['elbo']:.2f}" in card["Test, nats per example"]
+    shutil.rmtree(path)
+    with Server(tmp_path, port=0) as other:  # a port in use is known before the work is done
+        port = other.server_port
+        result = run_here(*arguments, "--serve", "--port", port)
+    assert (result.code, list(tmp_path.iterdir())) == (4, [])
+    assert f"Received: port={port}, which is in use." in result.err
 
 
 def test_inspect_shows_what_made_a_run(trained):
@@ -685,4 +741,4 @@ def test_a_picture_that_cannot_be_drawn_is_a_note(monkeypatch, files, tmp_path):
 def test_every_command_of_the_grammar_has_a_body():
     grammar = {c.callback.__name__ for c in tfvae_cli.app.registered_commands}
     assert grammar == {"train", "recipes", "evaluate", "sample", "export", "inspect"}
-    assert all(callable(getattr(commands, name)) for name in grammar)
+    assert all(callable(getattr(tfvae.cli, name)) for name in grammar)

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tfvae
 from tfvae import networks
 from tfvae.errors import ArtifactError
-from tfvae.export import lowering, parity, tflite
+from tfvae.export import conversion, lowering, parity, tflite
 from tfvae.export.signatures import signatures
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed (tfvae[litert])")
@@ -179,7 +179,7 @@ def small(make_vae):
 
 
 def test_bad_arguments_are_refused_before_anything_is_converted(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting.subprocess, "run", None)
+    monkeypatch.setattr(conversion.subprocess, "run", None)
     path = tmp_path / "a.tflite"
     with pytest.raises(ValueError, match="`model` must be trained"):
         tflite(small, path)
@@ -196,7 +196,7 @@ def test_bad_arguments_are_refused_before_anything_is_converted(small, tmp_path,
 
 
 def test_an_operation_that_does_not_convert_is_named():
-    sentence = exporting._sentence(
+    sentence = conversion._sentence(
         "ConverterError: <unknown>:0: error: loc(x): 'tf.Betainc' op is neither a custom op nor a "
         "flex op\nTF Select ops: Betainc, Erf\nDetails:"
     )
@@ -252,7 +252,7 @@ def test_nothing_is_written_when_the_parity_fails(small, tmp_path, monkeypatch):
     def fails(*arguments):
         raise ValueError("`decode` must give in LiteRT what it gives in Keras.")
 
-    monkeypatch.setattr(exporting._Conversion, "run", lambda self, served: b"")
+    monkeypatch.setattr(conversion.Conversion, "run", lambda self, served: b"")
     monkeypatch.setattr(exporting, "parity", fails)
     with pytest.raises(ValueError, match="`decode` must give"):
         tflite(small, tmp_path / "a.tflite", allow_untrained=True)

@@ -216,7 +216,7 @@ class PathOnly(objectives.ELBO):
                 TypeError,
                 "one level of latents. Received: LadderVAE. Fix: use `save`",
             )
-            for export in (tfvae.export.saved_model, tfvae.export.tflite)
+            for export in (tfvae.export.saved_model, tfvae.export.tflite, tfvae.export.web)
         ),
         *(
             (

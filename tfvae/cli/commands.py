@@ -24,8 +24,6 @@ from tfvae.data import Splits, load
 from tfvae.data.splits import PARTS
 from tfvae.errors import DataError, ResumeMismatch
 from tfvae.evaluation.latents import is_hierarchy
-from tfvae.export import serving_config as write_serving_config
-from tfvae.export.tflite import report_path
 from tfvae.models.saving import written_whole
 from tfvae.random import fresh_seed
 from tfvae.runs import CHECKPOINTS, HISTORY, METRICS, MODEL, VERSIONS, Run, check_new
@@ -61,7 +59,7 @@ def train(
     make = recipe_called(recipe)
     arguments = recipe_arguments(make, options, settings)
     check_new(out)
-    splits = _load(data)
+    splits = load_splits(data)
     condition = condition_of(recipe, splits)
     inputs = {part: inputs_of(splits, part, condition) for part in PARTS}
     drawn, seed = (" (drawn)", fresh_seed()) if seed is None else ("", seed)
@@ -114,7 +112,7 @@ def resume(out: pathlib.Path, *, given: Mapping[str, Any], as_json: bool) -> Non
         terminal.note("the training had ended before; nothing was left to do.")
         _show(run, run.read(METRICS), terminal)
         return
-    splits = _load(spec)
+    splits = load_splits(spec)
     if splits.fingerprint != config["data"]["fingerprint"]:
         raise ResumeMismatch(
             "`--data` must be those of the run. Received: fingerprint "
@@ -201,7 +199,7 @@ def evaluate(directory: pathlib.Path, *, data: str | None, num_samples: int, as_
     """Prints the metrics of a run's model on the test part of its own data, or of others."""
     terminal, run = Terminal(as_json), Run.open(directory)
     own = run.config["data"]
-    splits = _load(own["spec"] if data is None else data)
+    splits = load_splits(own["spec"] if data is None else data)
     if data is None and splits.fingerprint != own["fingerprint"]:
         raise DataError(
             f"`--data` must be given: {own['spec']} has changed since the run was made. Received: "
@@ -264,57 +262,6 @@ def sample(
     )
 
 
-def export(
-    directory: pathlib.Path,
-    *,
-    out: pathlib.Path,
-    format: str,
-    quantize: str | None,
-    serving_config: pathlib.Path | None,
-    as_json: bool,
-) -> None:
-    """Exports a run's model, and prints the path written and how near it is to the model.
-
-    Args:
-        directory: That of the run.
-        out: Where to export to.
-        format: Key of `tfvae.export.FORMATS`.
-        quantize: Precision of a LiteRT file; None is float32.
-        serving_config: Directory for the files that TensorFlow Serving is started with, or None.
-        as_json: Whether to print JSON.
-    """
-    terminal, run = Terminal(as_json), Run.open(directory)
-    for option, value, needed in [
-        ("--quantize", quantize, "tflite"),
-        ("--serving-config", serving_config, "saved_model"),
-    ]:
-        if value is not None and format != needed:
-            raise ValueError(
-                f"`{option}` must be given with --format {needed} alone. "
-                f"Received: {option} {value} with --format {format}."
-            )
-    options = {} if quantize is None else {"quantize": quantize}
-    if quantize == "int8":
-        splits = _load(run.config["data"]["spec"])
-        rows = inputs_of(splits, "train", run.config["condition"])
-        options["representative_data"] = {key: value[:256] for key, value in rows.items()}
-    path = run.model().export(out, format=format, **options)
-    content, rows = {"path": path, "format": format}, {}
-    if serving_config is not None:
-        content["serving_config"] = write_serving_config(out, serving_config)
-    if format == "tflite":
-        report = content["parity"] = json.loads(
-            pathlib.Path(report_path(path)).read_text(encoding="utf-8")
-        )
-        rows = {"bytes": f"{report['bytes']:,}"} | {
-            f"  {name}": f"max error {entry['max_error']:.2g}, rms {entry['rms_error']:.2g}; "
-            + ", ".join(f"{ms:.3f} ms at {n}" for n, ms in entry["milliseconds"].items())
-            for name, entry in report["signatures"].items()
-        }
-    shown = {key: value for key, value in content.items() if key != "parity"}
-    terminal.result(content, facts(f"export of {directory}", shown | rows))
-
-
 def inspect(directory: pathlib.Path, *, as_json: bool) -> None:
     """Prints what made a run and what came of it, with the command that repeats it."""
     terminal, run = Terminal(as_json), Run.open(directory)
@@ -354,7 +301,12 @@ def inspect(directory: pathlib.Path, *, as_json: bool) -> None:
     terminal.result(content, facts(str(directory), rows), f"Repeat it:\n {content['repeat']}")
 
 
-def _load(spec: str) -> Splits:
+def load_splits(spec: str) -> Splits:
+    """Returns data; a file that cannot be read is an error of the data.
+
+    Raises:
+        DataError: If they cannot be read.
+    """
     try:
         return load(spec)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Version directories: written beside their place, and renamed to it when they are whole."""
+"""Directories of exports: written beside their place, and renamed to it when they are whole."""
 
 import contextlib
 import errno
@@ -45,6 +45,21 @@ def publish(directory: str, base: str) -> str:
             continue  # somebody else has just published that version
         _synchronise_one(base)
         return target
+
+
+def publish_as(directory: str, path: str) -> None:
+    """Renames a finished directory to `path`, which must be new.
+
+    Its files are on the disk before it has the name.
+
+    Raises:
+        OSError: If `path` exists, it cannot be renamed, or the disk is full.
+    """
+    _synchronise(directory)
+    if os.path.lexists(path):  # a rename would take the place of an empty directory
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    os.rename(directory, path)
+    _synchronise_one(os.path.dirname(os.path.abspath(path)))
 
 
 def _synchronise(directory: str) -> None:

@@ -19,15 +19,17 @@ def write_manifest(
     signatures: Mapping[str, Signature],
     outputs: Mapping[str, Mapping[str, Any]],
     more: Mapping[str, Any],
+    manifest: str = PATH,
 ) -> None:
     """Writes signatures, units, versions and the SHA-256 of every other file.
 
     Args:
-        directory: The SavedModel's.
+        directory: That of the exported files.
         model: What was exported.
-        signatures: Those in the SavedModel.
+        signatures: Those that were exported.
         outputs: The specs of their outputs, by signature.
         more: Further entries.
+        manifest: Its path in the directory.
     """
     content = {
         "format": FORMAT,
@@ -45,16 +47,16 @@ def write_manifest(
         },
         **more,
         "versions": installed_versions(),
-        "sha256": sha256_of(directory),
+        "sha256": sha256_of(directory, manifest),
     }
-    path = os.path.join(directory, PATH)
+    path = os.path.join(directory, manifest)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         json.dump(content, file, indent=2, allow_nan=False)
         file.write("\n")
 
 
-def sha256_of(directory: str) -> dict[str, str]:
+def sha256_of(directory: str, manifest: str = PATH) -> dict[str, str]:
     """Returns the SHA-256 of each file below a directory, but for the manifest, by its path."""
     digests = {}
     for folder, _, files in os.walk(directory):
@@ -63,7 +65,7 @@ def sha256_of(directory: str) -> dict[str, str]:
             with open(path, "rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             digests[os.path.relpath(path, directory).replace(os.sep, "/")] = digest
-    digests.pop(PATH.replace(os.sep, "/"), None)
+    digests.pop(manifest.replace(os.sep, "/"), None)
     return dict(sorted(digests.items()))
 
 

@@ -1,35 +1,23 @@
 """LiteRT (TFLite) files of built-in operations, run and compared before they are published."""
 
-import contextlib
 import importlib.util
 import json
 import logging
 import os
 import pathlib
-import re
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
 from tfvae.errors import ArtifactError, did_you_mean
+from tfvae.export.conversion import DRAWN, convert, rows_of
 from tfvae.export.parity import TOLERANCES, parity
-from tfvae.export.sampling import RowNoise, draw
-from tfvae.export.saved_model import check_exportable, write_graph
-from tfvae.export.signatures import Signature, signatures
-from tfvae.models.inputs import unpack
+from tfvae.export.saved_model import check_exportable
+from tfvae.export.signatures import signatures
 from tfvae.models.saving import written_whole
 from tfvae.versions import installed_versions
 
 log = logging.getLogger("tfvae")
 
 NAMES = ("encode", "decode", "reconstruct", "sample", "encode_sample")
-DRAWN = {"sample", "encode_sample"}
-NUM_ROWS = 64
 
 
 def tflite(
@@ -79,34 +67,25 @@ def tflite(
     if quantize == "int8":
         left_out |= dict.fromkeys(DRAWN, "the noise would have 256 levels")
     served = {name: served[name] for name in NAMES if name not in left_out}
-    rows = _rows(model, representative_data)
-    with tempfile.TemporaryDirectory(prefix="tfvae-") as folder:
-        converted = _Conversion(model, rows, quantize, folder)
-        try:
-            content = converted.run(served)
-        except ValueError as error:
-            required = {name: s for name, s in served.items() if name not in DRAWN}
-            if len(required) == len(served):
-                raise
-            content = converted.run(required)  # raises if it was not the drawing
-            left_out |= {name: str(error) for name in served if name in DRAWN}
-            served = required
-        report = {
-            "path": os.path.basename(path),
-            "quantize": quantize,
-            "bytes": len(content),
-            "tolerance": TOLERANCES[quantize],
-            "signatures": parity(content, served, rows, quantize),
-            "left_out": left_out,
-            "lowered": converted.lowered,
-            "versions": installed_versions(),
-        }
+    rows = rows_of(model, representative_data)
+    converted = convert(model, served, rows, quantize)
+    left_out |= converted.left_out
+    report = {
+        "path": os.path.basename(path),
+        "quantize": quantize,
+        "bytes": len(converted.content),
+        "tolerance": TOLERANCES[quantize],
+        "signatures": parity(converted.content, converted.served, rows, quantize),
+        "left_out": left_out,
+        "lowered": converted.lowered,
+        "versions": installed_versions(),
+    }
     for name, reason in left_out.items():
         log.warning("The export leaves out %s: %s.", name, reason)
     text = json.dumps(report, indent=2, allow_nan=False) + "\n"
     with written_whole(report_path(path)) as beside, written_whole(path) as partial:
         pathlib.Path(beside).write_text(text, encoding="utf-8")
-        pathlib.Path(partial).write_bytes(content)
+        pathlib.Path(partial).write_bytes(converted.content)
     return path
 
 
@@ -115,68 +94,21 @@ def report_path(path: str) -> str:
     return path.removesuffix(".tflite") + ".parity.json"
 
 
-class _Conversion:
-    """Conversions of a model's signatures, each in a process of its own."""
+def check_installed(function: str) -> None:
+    """Refuses to export where what is written cannot be run.
 
-    def __init__(
-        self, model: Any, rows: Mapping[str, np.ndarray], quantize: str | None, folder: str
-    ):
-        self._model, self._folder, self._quantize = model, folder, quantize
-        self._rows = os.path.join(folder, "rows.npz")
-        self.lowered: list[str] = []
-        np.savez(self._rows, **rows)
-
-    def run(self, served: Mapping[str, Signature]) -> bytes:
-        """Returns the file's content.
-
-        Raises:
-            ValueError: If an operation cannot be converted.
-        """
-        folder = tempfile.mkdtemp(dir=self._folder)
-        task = {
-            "saved_model": os.path.join(folder, "model"),
-            "signatures": {name: [i.name for i in s.inputs] for name, s in served.items()},
-            "quantize": self._quantize,
-            "rows": self._rows,
-            "out": os.path.join(folder, "model.tflite"),
-            "result": os.path.join(folder, "result.json"),
-        }
-        with _unrolled(self._model):
-            write_graph(self._model, served, task["saved_model"])
-        path = pathlib.Path(folder, "task.json")
-        path.write_text(json.dumps(task), encoding="utf-8")
-        converter = pathlib.Path(__file__).with_name("lite_converter.py")
-        done = subprocess.run([sys.executable, converter, path], capture_output=True, text=True)
-        if not os.path.exists(task["result"]):
-            raise ArtifactError(
-                "`path` must be on a machine that can convert the model. Received: a converter "
-                f"that ended with {done.returncode}: {done.stderr[-500:]}"
-            )
-        result = json.loads(pathlib.Path(task["result"]).read_text(encoding="utf-8"))
-        if "error" in result:
-            raise ValueError(_sentence(result["error"]))
-        self.lowered = result["lowered"]
-        return pathlib.Path(task["out"]).read_bytes()
-
-
-def _sentence(error: str) -> str:
-    listed = ", ".join(re.findall(r"TF Select ops: (.*)", error)).split(", ")
-    operations = sorted({*re.findall(r"'tf\.(\w+)' op", error), *listed} - {""})
-    received = (
-        f"a model with {', '.join(operations)}" if operations else " ".join(error.split())[:500]
-    )
-    return (
-        "`model` must consist of operations that LiteRT has built in. Received: "
-        f"{received}. Fix: use another layer or family in place of the one with that operation."
-    )
+    Raises:
+        ImportError: If there is no LiteRT.
+    """
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        raise ImportError(
+            f"`{function}` must have ai-edge-litert, to run what it writes. "
+            "Fix: pip install 'tfvae[litert]'."
+        )
 
 
 def _checked_path(path: Any) -> str:
-    if importlib.util.find_spec("ai_edge_litert") is None:
-        raise ImportError(
-            "`tflite` must have ai-edge-litert, to run what it writes. "
-            "Fix: pip install 'tfvae[litert]'."
-        )
+    check_installed("tflite")
     path = os.fspath(path)
     if not path.endswith(".tflite"):
         raise ValueError(
@@ -207,38 +139,3 @@ def _check_quantize(quantize: Any, representative_data: Any) -> None:
             "`quantize='int8-weight-only'` must have ai-edge-quantizer. "
             "Fix: pip install 'tfvae[litert]'."
         )
-
-
-def _rows(model: Any, data: Any) -> dict[str, np.ndarray]:
-    """Returns inputs by name, [N, ...]: those given, or else what the model itself gives."""
-    shape = model.get_build_config()["input_shape"].get("condition")
-    if data is not None:
-        x, condition, *_ = unpack(data, model.event_shape)
-        x = x.numpy()
-        given = None if condition is None else condition.numpy()
-    else:
-        given = None if shape is None else np.resize(np.eye(shape[-1]), (NUM_ROWS, shape[-1]))
-        z = np.random.default_rng(0).normal(size=(NUM_ROWS, *model.latent_shape))
-        x = model.decode(np.float32(z), given).mean().numpy()
-    inputs = {"x": x} | ({} if shape is None else {"condition": np.float32(given)})
-    posterior = model.encode(inputs)
-    seed = np.stack([np.arange(len(x)), -7 * np.arange(len(x))], axis=1).astype("int32")
-    try:
-        z = draw(posterior, RowNoise(tf.constant(seed)))
-    except NotImplementedError:
-        z = posterior.mean()
-    return inputs | {"z": np.float32(z), "seed": seed}
-
-
-@contextlib.contextmanager
-def _unrolled(model: Any) -> Iterator[None]:
-    """Unrolls recurrent layers: their loop keeps a list of tensors of unknown batch."""
-    layers = [layer for layer in model._flatten_layers() if hasattr(layer, "unroll")]
-    before = [layer.unroll for layer in layers]
-    for layer in layers:
-        layer.unroll = True
-    try:
-        yield
-    finally:
-        for layer, value in zip(layers, before, strict=True):
-            layer.unroll = value

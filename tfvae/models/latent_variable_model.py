@@ -329,8 +329,8 @@ class LatentVariableModel(UnsupervisedModel):
         """Writes the model for serving; see `tfvae.export`.
 
         Args:
-            path: Base directory of versions, or a new ".tflite" file.
-            format: "saved_model" or "tflite".
+            path: Base directory of versions, a new ".tflite" file, or a new folder.
+            format: "saved_model", "tflite" or "web".
             **options: Those of the format's function in `tfvae.export`.
 
         Returns:
