@@ -96,6 +96,31 @@ def extreme_features_keep_density_and_gradient_finite(layer):
         assert np.isfinite(gradient).all()
 
 
+def draws_follow_the_density(layer):
+    """The score, the gradient of the log-density of own draws, has mean zero in every weight.
+
+    E[d log q(z) / d w] = d/dw of the integral of q = 0 holds only if z is drawn from q.
+    """
+    features = inputs_of(layer, 0.3 * FEATURES)
+    layer(features)
+    weights = layer.trainable_variables
+    if not weights:
+        return
+
+    @tf.function
+    def score(seed):
+        with tf.GradientTape() as tape:
+            d = layer(features)
+            log_prob = d.log_prob(tf.stop_gradient(d.sample(400, seed=seed)))
+            mean = tf.reduce_mean(log_prob)
+        return tape.gradient(mean, weights, unconnected_gradients="zero")
+
+    scores = [score(tf.constant([7, repeat])) for repeat in range(30)]
+    scores = np.array([np.concatenate([np.ravel(g) for g in s]) for s in scores], "float64")
+    error = scores.std(axis=0, ddof=1) / np.sqrt(len(scores)) + 1e-6
+    assert np.max(np.abs(scores.mean(axis=0)) / error) < 6.0
+
+
 STOCHASTIC_LAWS = [
     draws_have_the_event_shape_and_a_density,
     draws_are_a_function_of_the_seed,
@@ -103,4 +128,5 @@ STOCHASTIC_LAWS = [
     config_and_weights_restore_it,
     gradients_reach_every_weight,
     extreme_features_keep_density_and_gradient_finite,
+    draws_follow_the_density,
 ]

@@ -85,12 +85,29 @@ class IgnoredSeed(Mutant):
         return tfd.Independent(tfd.Normal(d.distribution.loc + noise, d.distribution.scale), 1)
 
 
+class WiderDraws(tfd.Normal):
+    """Its draws are a tenth wider than its density."""
+
+    def _sample_n(self, n, seed=None):
+        return self.loc + 1.1 * (super()._sample_n(n, seed) - self.loc)
+
+
+@serializable
+class DrawsOfAnother(Mutant):
+    """The density is not that of the draws."""
+
+    def call(self, features):
+        d = super().call(features).distribution
+        return tfd.Independent(WiderDraws(d.loc, d.scale), 1)
+
+
 MUTANTS = [
     (UnboundedScale, laws.extreme_features_keep_density_and_gradient_finite),
     (MissingIndependent, laws.draws_have_the_event_shape_and_a_density),
     (UnusedWeight, laws.gradients_reach_every_weight),
     (lambda: ForgottenArgument(shift=1.0), laws.config_and_weights_restore_it),
     (IgnoredSeed, laws.draws_are_a_function_of_the_seed),
+    (DrawsOfAnother, laws.draws_follow_the_density),
 ]
 
 

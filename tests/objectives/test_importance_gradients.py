@@ -98,6 +98,33 @@ def test_dreg_is_quieter_than_iwae(iwae):
     assert np.median(encoder.std(axis=0) / iwae[0].std(axis=0)) < 0.5
 
 
+def signal_to_noise(objective, num_rows=60_000):
+    """Returns |mean| / sd of one example's gradient, the median over the encoder's weights."""
+    p = exact.random_parameters()
+    vae = exact.model(6, 2, objective)
+    exact.set_parameters(vae, p)
+    x = np.random.default_rng(0).normal(size=(1, 6)).astype("float32")
+    rows, repeats = num_rows // 200, 200
+
+    @tf.function
+    def gradient(repeat):
+        with tf.GradientTape() as tape, vae.noise.stream("test", repeat):
+            loss = tf.reduce_mean(objective.loss(vae(tf.repeat(x, rows, axis=0)), 0))
+        return tape.gradient(loss, vae.encoder.trainable_variables)
+
+    parts = [gradient(tf.constant(r)) for r in range(repeats)]
+    parts = np.array([np.concatenate([np.ravel(g) for g in part]) for part in parts], "float64")
+    return np.median(np.abs(parts.mean(axis=0)) / (np.sqrt(rows) * parts.std(axis=0, ddof=1)))
+
+
+def test_more_draws_drown_the_signal_of_iwae_and_raise_that_of_dreg():
+    """As K**(-1/2) and K**(1/2): Rainforth et al., 2018, arXiv:1802.04537; arXiv:1810.04152."""
+    iwae = signal_to_noise(ImportanceWeighted(64)) / signal_to_noise(ImportanceWeighted(4))
+    dreg = signal_to_noise(DReG(64)) / signal_to_noise(DReG(4))
+    assert 0.5 * 0.25 < iwae < 2 * 0.25
+    assert 0.5 * 4.0 < dreg < 2 * 4.0
+
+
 class ScoreOnly(Objective):
     """Mutant: the gradient through the draws is left out."""
 
