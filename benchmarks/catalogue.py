@@ -4,8 +4,8 @@
 
 784-200-200-50 with Bernoulli pixels on MNIST, Adam 1e-3, batch 128; the first 50,000 training
 images are binarized anew every epoch, the test images once. Log-evidence of the first 1,000 test
-images by importance sampling, active units (Burda et al., 2015; of 50, the ladder's of 70) on the same images, seconds
-of an epoch in the median.
+images by importance sampling; active units (Burda et al., 2015) of 50, the ladder's of 70, on the
+same images; seconds of an epoch in the median.
 """
 
 import argparse

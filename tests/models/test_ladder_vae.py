@@ -187,6 +187,11 @@ class PathOnly(objectives.ELBO):
     ("make", "error", "sentence"),
     [
         (lambda: tfvae.LadderVAE(**parts((2,), (2,))), ValueError, "of two levels or more"),
+        (
+            lambda: tfvae.recipes.ladder_vae((6,), latent_sizes=()),
+            ValueError,
+            "of two levels or more",
+        ),
         (lambda: tfvae.LadderVAE(**parts((2, 3), (3, 2))), ValueError, "same event shapes"),
         (lambda: tfvae.LadderVAE(**parts(), objective=PathOnly()), ValueError, "path gradient"),
         (

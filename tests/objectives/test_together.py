@@ -11,9 +11,12 @@ from tfvae.objectives import (
     ELBO,
     MMD,
     VIMCO,
+    Capacity,
+    Constrained,
     CriticTotalCorrelation,
     DReG,
     ImportanceWeighted,
+    Renyi,
     StickingTheLanding,
     TotalCorrelation,
 )
@@ -33,7 +36,7 @@ def model(*objective, head=None, prior=None):
 
 def test_each_objective_of_a_list_is_right_at_the_draws_of_the_most_demanding():
     """A mean over draws is the mean of what each draw alone gives; the losses add up."""
-    objectives = [ELBO(beta=2.0), TotalCorrelation(3.0, 12), MMD(2.0), ImportanceWeighted(5)]
+    objectives = [ELBO(num_samples=2), TotalCorrelation(3.0, 12), MMD(2.0), ImportanceWeighted(5)]
     vae = model(*objectives)
     draws = vae(X)
     losses = [o.loss(draws, tf.constant(3)) for o in objectives]
@@ -95,6 +98,21 @@ def test_an_objective_whose_path_another_weights_is_refused(objectives):
 def test_two_that_weight_the_path_are_refused():
     with pytest.raises(ValueError, match="at most one .*Received: StickingTheLanding, DReG. Fix"):
         model(StickingTheLanding(), DReG())
+
+
+@pytest.mark.parametrize("bound", [ImportanceWeighted(), VIMCO(), Renyi(0.5), DReG()], ids=str)
+@pytest.mark.parametrize(
+    "bent", [ELBO(beta=2.0), ELBO(free_bits=0.1), Capacity(5.0), Constrained(0.1)], ids=str
+)
+def test_a_weighted_kl_beside_importance_weights_is_refused(bound, bent):
+    with pytest.raises(ValueError, match="`objective` must .*Received: .*Fix"):
+        model(bound, bent)
+
+
+@pytest.mark.parametrize("name", ["beta", "free_bits"])
+def test_a_bound_with_a_weighted_kl_is_refused(name):
+    with pytest.raises(ValueError, match=f"`{name}` must be left out of DReG.*Fix: use `obj"):
+        DReG(5, **{name: 2.0})
 
 
 def test_lists_that_make_sense_are_taken():

@@ -29,6 +29,8 @@ class Capacity(Objective):
     >>> Capacity(schedules.Linear(0.0, 25.0, steps=100_000), weight=1_000.0)
     """
 
+    weights_kl = True
+
     def __init__(
         self, capacity: Any = 25.0, weight: float = 100.0, num_samples: int = 1, **kwargs: Any
     ):

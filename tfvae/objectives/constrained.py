@@ -40,6 +40,8 @@ class Constrained(Objective):
     >>> Constrained(tolerance=80.0)
     """
 
+    weights_kl = True
+
     def __init__(
         self,
         tolerance: float,

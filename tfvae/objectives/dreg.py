@@ -30,6 +30,7 @@ class DReG(Objective):
     >>> DReG(num_samples=50)
     """
 
+    weights_draws = True
     shares_path = False
 
     def __init__(self, num_samples: int = 50, **kwargs: Any):

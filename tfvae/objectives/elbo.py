@@ -38,6 +38,10 @@ class ELBO(Objective):
         self.free_bits = checks.finite_number("free_bits", free_bits, minimum=0.0)
         self.num_samples = checks.positive_integer("num_samples", num_samples)
 
+    @property
+    def weights_kl(self) -> bool:
+        return self.beta != 1.0 or self.free_bits > 0.0
+
     def loss(self, draws: Draws, step: tf.Tensor) -> tf.Tensor:
         kl = self._charged_kl(draws) if self.free_bits else draws.kl
         return value_at(self.beta, step) * kl - tf.reduce_mean(draws.log_likelihood, axis=0)

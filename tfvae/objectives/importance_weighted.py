@@ -34,6 +34,8 @@ class ImportanceWeighted(Objective):
     >>> ImportanceWeighted(num_samples=5)
     """
 
+    weights_draws = True
+
     def __init__(self, num_samples: int = 50, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_samples = checks.positive_integer("num_samples", num_samples)

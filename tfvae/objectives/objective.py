@@ -23,6 +23,8 @@ class Objective(keras.layers.Layer):
         shares_path: Whether other objectives of a list still get their own gradient through `z`;
             False where `path_weight` gives anything but ones.
         needs_reparameterization: Whether the gradient must flow through `z`.
+        weights_draws: Whether it is a bound that weights the draws by their importance.
+        weights_kl: Whether it weights the KL by anything but 1, and so bounds nothing.
         takes_hierarchy: Whether `z`, `posterior` and `prior` of draws may be tuples, level by
             level.
 
@@ -38,8 +40,17 @@ class Objective(keras.layers.Layer):
     shares_path: bool = True
     needs_reparameterization: bool = True
     takes_hierarchy: bool = True
+    weights_draws: bool = False
+    weights_kl: bool = False
 
     def __init__(self, dtype: Any = "float32", **kwargs: Any):
+        for name in ("beta", "free_bits"):
+            if name in kwargs:
+                raise ValueError(
+                    f"`{name}` must be left out of {type(self).__name__}, of which it makes no "
+                    f"bound. Received: {name}={kwargs[name]!r}. Fix: use "
+                    f"`objectives.ELBO({name}=...)` in its place."
+                )
         super().__init__(dtype="float32", **kwargs)
 
     def loss(self, draws: Draws, step: tf.Tensor) -> tf.Tensor:

@@ -29,6 +29,8 @@ class Renyi(Objective):
     >>> Renyi(alpha=0.5, num_samples=50)
     """
 
+    weights_draws = True
+
     def __init__(self, alpha: float = 0.5, num_samples: int = 50, **kwargs: Any):
         super().__init__(**kwargs)
         self.alpha = checks.finite_number("alpha", alpha)

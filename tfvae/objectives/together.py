@@ -38,8 +38,9 @@ def check_together(objectives: Sequence[Objective]) -> None:
 
     Raises:
         ValueError: If more than one weights the path gradient, or one does by other than ones and
-            another needs that gradient.
+            another needs that gradient; or if a KL is weighted beside importance weights.
     """
+    _check_bounds(objectives)
     weighting = [o for o in objectives if o.path_weight is not None]
     if len(weighting) > 1:
         raise ValueError(
@@ -54,6 +55,18 @@ def check_together(objectives: Sequence[Objective]) -> None:
                 "gradient through z: theirs would be weighted too. "
                 f"Received: {_names(misled)} beside it. Fix: use `ImportanceWeighted` in its place."
             )
+
+
+def _check_bounds(objectives: Sequence[Objective]) -> None:
+    """Refuses a bound by importance weights beside one that is none."""
+    bounds = [o for o in objectives if o.weights_draws]
+    bent = [o for o in objectives if o.weights_kl]
+    if bounds and bent:
+        raise ValueError(
+            f"`objective` must have no weighted KL beside {_names(bounds)}: their sum bounds "
+            f"nothing. Received: {_names(bent)} with a weight, free bits or a capacity. "
+            "Fix: leave it out, or use `ELBO()`."
+        )
 
 
 def check_reparameterized(objectives: Sequence[Objective], posterior: Any) -> None:

@@ -29,6 +29,7 @@ class VIMCO(Objective):
     >>> VIMCO(num_samples=16)
     """
 
+    weights_draws = True
     needs_reparameterization = False
     takes_hierarchy = False
     shares_path = False

@@ -36,7 +36,12 @@ def ladder_vae(
             "`latent_size` must be left out of a ladder, which has one for each level. Received: "
             f"latent_size={arguments['latent_size']}. Fix: pass latent_sizes=(16, 32), top first."
         )
-    *upper, bottom = checks.shape("latent_sizes", latent_sizes)
+    *upper, bottom = checks.shape("latent_sizes", latent_sizes) or (0,)
+    if not upper:
+        raise ValueError(
+            "`latent_sizes` must be sizes of two levels or more, top first. "
+            f"Received: latent_sizes={latent_sizes}. Fix: pass (16, 32), or use `recipes.vae`."
+        )
     base = vae(event_shape, latent_size=bottom, units=units, **arguments)
     with seeded_initializers(base.seed + 1):
         heads = [Head("Normal", (size,)) for size in upper]
