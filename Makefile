@@ -13,7 +13,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow faults lint format clean distclean
+.PHONY: help demo test coverage slow faults lint format clean distclean
 
 help: ## List the targets and the variables they read.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,10 @@ help: ## List the targets and the variables they read.
 demo: $(VENV)/.runtime ## Train a VAE on handwritten digits, draw, save, export. DEMO_ARGS="--epochs 2" is passed on.
 	$(BIN)/python examples/demo.py $(DEMO_ARGS)
 
-test: $(VENV)/.test ## Run all but the slow tests, with coverage. TEST_ARGS="-x" is passed on.
+test: $(VENV)/.test ## Run all but the slow tests. TEST_ARGS="-x" is passed on.
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not slow" $(TEST_ARGS)
+
+coverage: $(VENV)/.test ## Run all but the slow tests with coverage, which takes half as long again.
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not slow" --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(TEST_ARGS)
 
 slow: $(VENV)/.test ## Run the slow tests: XLA, fresh processes, exports. TEST_ARGS is passed on.
