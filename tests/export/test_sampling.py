@@ -78,6 +78,30 @@ def has_moments(values, mean, covariance):
     return max(mean_error.max(), error.max() / np.sqrt(2)) < 5 / np.sqrt(len(values))
 
 
+def test_directions_on_the_sphere():
+    """Their mean is known, and their part along the mean direction is a Beta, whatever that is."""
+    mean = np.float32([0.6, 0.0, -0.8, 0.0])
+    concentration = 3.0
+    law = scipy.stats.beta(1.5 + concentration, 1.5, loc=-1.0, scale=2.0)
+
+    def p_values(distribution):
+        values = draw(distribution, noise()).numpy()
+        np.testing.assert_allclose(np.sum(values**2, -1), 1.0, rtol=1e-5)
+        across = values @ np.float32([0.8, 0.0, 0.6, 0.0])  # symmetric, and not degenerate
+        along = scipy.stats.kstest(values @ mean, law.cdf).pvalue
+        return along, scipy.stats.wilcoxon(across).pvalue
+
+    assert min(p_values(tfd.PowerSpherical(mean, concentration))) > 1e-4
+    assert p_values(tfd.PowerSpherical(-mean, concentration))[0] < 1e-6  # mutants
+    assert p_values(tfd.PowerSpherical(mean, concentration + 0.2))[0] < 1e-6
+    assert p_values(tfd.PowerSpherical([0.65, 0.0, -0.76, 0.0], concentration))[1] < 1e-6
+    uniform = draw(tfd.SphericalUniform(4), noise()).numpy()
+    assert (
+        scipy.stats.kstest(uniform[:, 2], scipy.stats.beta(1.5, 1.5, -1.0, 2.0).cdf).pvalue > 1e-4
+    )
+    assert scipy.stats.kstest(uniform[:, 2], scipy.stats.uniform(-1.0, 2.0).cdf).pvalue < 1e-6
+
+
 @pytest.mark.parametrize("name", MULTIVARIATE)
 def test_multivariate_families(name):
     distribution, covariance = MULTIVARIATE[name]

@@ -14,7 +14,9 @@ from export.conftest import NUM_SAMPLES, ask
 from tensorflow.core.protobuf import saved_model_pb2
 
 import tfvae
+from tfvae.distributions import center
 from tfvae.export.graph_check import check_graph, served_nodes
+from tfvae.export.signatures import signatures
 
 OUTPUTS = {
     "serving_default": (["x"], ["mean", "scale", "valid"]),
@@ -286,6 +288,22 @@ def test_unknown_formats_are_refused(model, tmp_path):
         ValueError, match="`format` must be one of saved_model, tflite.*Did you mean 'saved"
     ):
         model.export(tmp_path, format="savedmodel")
+
+
+@pytest.mark.parametrize("recipe", ["gumbel_vae", "iaf_vae", "hyperspherical_vae"])
+def test_a_posterior_without_standard_deviation_is_encoded_by_its_center(recipe, x, tmp_path):
+    sizes = {} if recipe == "gumbel_vae" else {"latent_size": 4}
+    model = getattr(tfvae.recipes, recipe)((6,), units=(8,), seed=0, **sizes)
+    model.reconstruct(x)
+    functions = signatures(model)[0]
+    assert {"encode", "decode", "reconstruct", "sample", "encode_sample", "elbo"} <= set(functions)
+    encoded = functions["encode"].function(tf.constant(x))
+    assert set(encoded) == {"mean", "valid"}
+    mean = encoded["mean"]
+    np.testing.assert_array_equal(mean, center(model.encode(x)))
+    np.testing.assert_allclose(
+        functions["decode"].function(mean)["mean"], model.reconstruct(x), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def _draw(distribution: Any, noise: RowNoise, shape: tuple[int, ...]) -> tf.Tens
     raise NotImplementedError(
         f"draws of {type(distribution).__name__.lstrip('_')} from given noise are not known; those "
         "of scalar families with a quantile are, of multivariate normals, categoricals, "
-        "Dirichlets, and of their transformations and mixtures"
+        "Dirichlets, on the sphere, and of their transformations and mixtures"
     )
 
 
@@ -152,6 +152,23 @@ def _(distribution: tfd.Dirichlet, noise: RowNoise, shape: tuple[int, ...]) -> t
     gammas = tfd.Gamma(distribution.concentration, 1.0).quantile(noise.uniform(shape))
     gammas = tf.maximum(gammas, SMALLEST)  # all of them may underflow
     return gammas / tf.reduce_sum(gammas, axis=-1, keepdims=True)
+
+
+@_draw.register
+def _(distribution: tfd.SphericalUniform, noise: RowNoise, shape: tuple[int, ...]) -> tf.Tensor:
+    return tf.math.l2_normalize(noise.normal(shape), axis=-1)
+
+
+@_draw.register
+def _(distribution: tfd.PowerSpherical, noise: RowNoise, shape: tuple[int, ...]) -> tf.Tensor:
+    """De Cao and Aziz, 2020, arXiv:2006.04437, algorithm 1."""
+    mean, half = distribution.mean_direction, (shape[-1] - 1) / 2
+    share = tfd.Beta(half + distribution.concentration, half).quantile(noise.uniform(shape[:-1]))
+    along = 2.0 * share[..., None] - 1.0  # the first axis
+    across = tf.math.l2_normalize(noise.normal((*shape[:-1], shape[-1] - 1)), axis=-1)
+    values = tf.concat([along, tf.sqrt(tf.maximum(1.0 - along**2, 0.0)) * across], axis=-1)
+    mirror = tf.math.l2_normalize(tf.one_hot(0, shape[-1]) - mean, axis=-1)  # axis 0 to the mean
+    return values - 2.0 * tf.reduce_sum(values * mirror, axis=-1, keepdims=True) * mirror
 
 
 @_draw.register(_any(tfd.MixtureSameFamily))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfvae.distributions import exact_kl
+from tfvae.distributions import center, exact_kl
 from tfvae.export.sampling import RowNoise, draw
 from tfvae.threefry import fold_in
 
@@ -48,7 +48,7 @@ def signatures(
         num_samples: Draws a row of `elbo` and `log_evidence`.
 
     Raises:
-        ValueError: If the families lack moments, or `preprocessing` does not give x.
+        ValueError: If a mean is not known or not finite, or `preprocessing` does not give x.
     """
     endpoints = _Endpoints(model, preprocessing, num_samples)
     shape = model.get_build_config()["input_shape"].get("condition")
@@ -92,7 +92,9 @@ class _Endpoints:
     def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> Outputs:
         inputs, valid = self._inputs(x, condition)
         posterior = self._model.encode(inputs)
-        return {"mean": posterior.mean(), "scale": posterior.stddev(), "valid": valid}
+        scale = _known(posterior.stddev)
+        scale = {} if scale is None else {"scale": scale}
+        return {"mean": center(posterior)} | scale | {"valid": valid}
 
     def decode(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> Outputs:
         (z, condition), valid = finite_rows(z, condition)
@@ -203,22 +205,28 @@ def _of_zeros(model: Any) -> tuple[Any, Any, Any]:
 
 
 def _check_moments(posterior: Any, likelihood: Any) -> None:
-    """Refuses families without the moments that the signatures give, such as the Cauchy.
+    """Refuses families without the mean that the signatures give, such as the Cauchy.
+
+    Behind a flow and on a simplex the center stands for it, and there is no standard deviation.
 
     Raises:
         ValueError: If one is not known, or not finite for zeros.
     """
-    for name, distribution, moment in [
-        ("encoder", posterior, "mean"),
-        ("encoder", posterior, "stddev"),
-        ("decoder", likelihood, "mean"),
+    for name, distribution, moment, value in [
+        ("encoder", posterior, "mean", _known(lambda: center(posterior))),
+        ("encoder", posterior, "standard deviation", _known(posterior.stddev, or_else=0.0)),
+        ("decoder", likelihood, "mean", _known(likelihood.mean)),
     ]:
-        try:
-            is_finite = np.isfinite(getattr(distribution, moment)()).all()
-        except NotImplementedError:
-            is_finite = False
-        if not is_finite:
+        if value is None or not np.isfinite(value).all():
             raise ValueError(
                 f"`{name}` must give distributions of which the {moment} is known and finite, for "
                 f"the signatures return it. Received: {distribution.name}. Fix: use another family."
             )
+
+
+def _known(moment: Callable[[], tf.Tensor], or_else: Any = None) -> Any:
+    """Returns a moment of a distribution, and something else where there is no formula for it."""
+    try:
+        return moment()
+    except NotImplementedError:
+        return or_else

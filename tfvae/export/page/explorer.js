@@ -250,9 +250,12 @@ async function encode(x, button = null) {
   document.querySelector(".panes").hidden = false;
   painter.paint($("input"), x);
   painter.paint($("reconstruction"), reconstruction.mean);
-  const spread = scale.reduce((sum, s) => sum + s, 0) / scale.length;
-  $("encode-text").textContent =
-    `z became the mean of q(z|x), whose standard deviations are ${spread.toPrecision(2)} on average.`;
+  let text = "z became the center of q(z|x).";
+  if (scale) {
+    const spread = scale.reduce((sum, s) => sum + s, 0) / scale.length;
+    text = `z became the mean of q(z|x), whose standard deviations are ${spread.toPrecision(2)} on average.`;
+  }
+  $("encode-text").textContent = text;
   $("encode-draw").disabled = false;
   return setZ(mean, button);
 }
