@@ -316,7 +316,7 @@ def _checked_optimizer(optimizer: Any) -> Any:
     optimizer = keras.optimizers.get(optimizer)
     rate = getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
     if isinstance(rate, keras.Variable):
-        rate = float(rate.numpy())
+        rate = float(keras.ops.convert_to_numpy(rate))
         if not (math.isfinite(rate) and rate >= 0.0):
             raise ValueError(
                 "`optimizer` must have a learning rate that is a finite number >= 0. "

@@ -24,7 +24,7 @@ def describe_first(model: Any, batches: Iterable[Any]) -> str:
         model: A built `LatentVariableModel`; its state is as before afterwards.
         batches: Batches as the train step takes them.
     """
-    rate = float(model.optimizer.learning_rate)
+    rate = float(tf.convert_to_tensor(model.optimizer.learning_rate))
     if not math.isfinite(rate):
         return f"the learning rate, {rate}"
     with contextlib.suppress(tf.errors.OpError):

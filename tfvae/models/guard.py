@@ -55,7 +55,7 @@ def check_loss_scale(optimizer: Any) -> None:
         NumericalError: If the scale is below 2**-20; the weights are those of the last update.
     """
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) and optimizer.built:
-        scale = float(optimizer.dynamic_scale.numpy())
+        scale = float(tf.convert_to_tensor(optimizer.dynamic_scale))
         if scale < SMALLEST_SCALE:
             raise NumericalError(
                 "`optimizer` must find a loss scale at which gradients fit float16. Received: "

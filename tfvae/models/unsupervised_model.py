@@ -81,8 +81,10 @@ class UnsupervisedModel(BlockwiseModel):
             weighted_metrics: To be left out.
             run_eagerly: Whether to run every step in Python.
             steps_per_execution: Steps K that run as one program; callbacks of batches are called
-                once a program. The numbers are those of K = 1, bit for bit. "auto": as many as take
-                a fraction of a second, or 1 if a callback of yours looks at batches.
+                once a program. The numbers are those of K = 1; bit for bit, but for the last digit
+                where TensorFlow simplifies the two programs differently, as with a Poisson
+                likelihood. "auto": as many as take a fraction of a second, or 1 if a callback of
+                yours looks at batches.
             jit_compile: Whether XLA compiles the program. "auto": on an accelerator, and on a CPU
                 where the network has no convolutions and `fit` is long enough to repay the
                 compilation; the logger "tfvae" says what was chosen, at level INFO.
