@@ -9,6 +9,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
 import tensorflow as tf
 from killing import (
     KillAt,
@@ -253,6 +254,31 @@ def test_a_model_without_a_seed_takes_that_of_the_checkpoint(x, tmp_path):
     actual = train(make, tmp_path, **fit)
     assert starts[0][0] != starts[1][0]
     assert_equal(actual, train(lambda: make(*starts[0]), **fit))
+
+
+@pytest.mark.parametrize("append", [False, True])
+@pytest.mark.parametrize("event", ["on_train_batch_end", "on_epoch_end"])
+def test_a_log_of_epochs_has_each_of_them_once(x, tmp_path, append, event):
+    """Killed within an epoch, and after the row of an epoch that was not saved any more."""
+
+    def log(name):
+        return keras.callbacks.CSVLogger(tmp_path / name, append=append)
+
+    fit = {"x": x, "batch_size": 16, "epochs": 4, "validation_data": x[:5], "validation_freq": 2}
+    train(compiled(), others=lambda: [log("whole")], **fit)
+    kill = KillAt({"on_train_batch_end": 10, "on_epoch_end": 3}[event], event)
+    killed = log("log")
+    with pytest.raises(KilledError):
+        train(compiled(), tmp_path / "run", others=lambda: [killed, kill], **fit)
+    killed.csv_file.close()
+    train(compiled(), tmp_path / "run", others=lambda: [log("log")], **fit)
+    assert (tmp_path / "log").read_text() == (tmp_path / "whole").read_text()
+
+
+def test_sparse_rows_go_on_in_their_order(x, tmp_path):
+    fit = {"x": scipy.sparse.csr_matrix(x), "batch_size": 8, "epochs": 3}
+    expected = train(compiled(), **fit)
+    assert_equal(killed_and_resumed(compiled(), tmp_path, (5, 7), **fit), expected)
 
 
 # ---- laws that can fail --------------------------------------------------------------------------

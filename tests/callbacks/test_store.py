@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 
 import ml_dtypes
 import numpy as np
@@ -191,3 +192,114 @@ def test_an_unwritable_directory_is_an_artifact_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(tfvae.ArtifactError, match="must be writable"):
         Store(tmp_path / "file" / "run", keep=1).lock()
+
+
+# ---- loss of power ------------------------------------------------------------------------------
+
+
+class Disk:
+    """Records what a loss of power may leave of a folder at each moment.
+
+    What was synchronised is there: of a file its bytes, of a directory its names. The rest may be
+    there, in whole or in half, or not.
+    """
+
+    def __init__(self, root, monkeypatch):
+        self.root, self.states = root, []
+        self.folders, self.files = self.now()
+        self.seen = dict(self.files)
+        sync, rename = os.fsync, os.rename
+
+        def fsync(descriptor):
+            sync(descriptor)
+            inode = os.fstat(descriptor).st_ino
+            for known, now in zip((self.folders, self.files), self.now(), strict=True):
+                known.update({inode: now[inode]} if inode in now else {})
+            self.record()
+
+        def moved(source, target):
+            self.record()
+            rename(source, target)
+            self.record()
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(os, "rename", moved)
+
+    def now(self):
+        """Returns the names in each directory, and the bytes of each file, by inode."""
+        paths = [self.root, *self.root.rglob("*")]
+        folders = {
+            p.stat().st_ino: {c.name: c.stat().st_ino for c in p.iterdir()}
+            for p in paths
+            if p.is_dir()
+        }
+        return folders, {p.stat().st_ino: p.read_bytes() for p in paths if p.is_file()}
+
+    def record(self):
+        folders, files = self.now()
+        self.seen |= files
+        for names in (self.folders, folders):
+            for share in (0.0, 0.5, 1.0):
+                self.states.append(dict(self.left(names, self.root.stat().st_ino, share)))
+
+    def left(self, names, inode, share, within=""):
+        for name, child in names.get(inode, {}).items():
+            path = os.path.join(within, name)
+            if child in self.seen:
+                whole = self.seen[child]
+                yield path, self.files.get(child, whole[: int(share * len(whole))])
+            else:
+                yield from self.left(names, child, share, path)
+
+
+def numbers_after_loss_of_power(tmp_path, monkeypatch):
+    """Returns which checkpoint is found after each loss of power in a save, and after it."""
+    store = Store(tmp_path / "run", keep=1)
+    store.save(arrays(1), {"number": 1})
+    with monkeypatch.context() as patch:
+        disk = Disk(tmp_path / "run", patch)
+        store.save(arrays(2), {"number": 2})
+        during = len(disk.states)
+        disk.record()
+    found = []
+    for i, state in enumerate(disk.states):
+        folder = tmp_path / f"state-{i}"
+        for name, content in state.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        found.append(number_of(Store(folder, keep=1).newest()))
+    return found[:during], found[during:]
+
+
+def test_a_loss_of_power_leaves_the_old_or_the_new(tmp_path, monkeypatch):
+    """With one checkpoint to keep: the old one is there until the new one is safe."""
+    during, after = numbers_after_loss_of_power(tmp_path, monkeypatch)
+    assert set(during) == {1, 2}
+    assert set(after) == {2}
+
+
+@pytest.mark.parametrize("forgotten", ["_synchronise", "_synchronise_directory"])
+def test_what_is_not_synchronised_is_lost(tmp_path, monkeypatch, forgotten):
+    monkeypatch.setattr(module, forgotten, lambda *_: None)
+    with pytest.raises((tfvae.ArtifactError, AssertionError)):
+        test_a_loss_of_power_leaves_the_old_or_the_new(tmp_path, monkeypatch)
+
+
+def test_a_reader_gets_the_old_or_the_new_while_another_writes(tmp_path):
+    store, number = Store(tmp_path / "run", keep=1), 60
+    store.save(arrays(0), {"number": 0})
+
+    def write():
+        for i in range(1, number + 1):
+            store.save(arrays(i), {"number": i})
+
+    writer, found = threading.Thread(target=write), [0]
+    writer.start()
+    while found[-1] < number:
+        read, content, _ = Store(tmp_path / "run", keep=1).newest()
+        assert read[1] == content["number"]
+        found.append(content["number"])
+    writer.join()
+    assert found == sorted(found)
+    assert len(set(found)) > 2
+    assert not list((tmp_path / "run").glob("bad-*"))

@@ -13,8 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE.parent / "callbacks"))
+from killing import run_script  # noqa: E402
+
 ROOT = HERE.parent.parent
 CLEAN = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
@@ -114,6 +118,89 @@ def kill_exporting(folder, trials):
     return killed("export", folder, trials)
 
 
+def kill_checkpointing(folder, trials):
+    """Checkpoints that follow each other without a pause."""
+    return killed("checkpoint", folder, trials)
+
+
+def train(folder, kind, kill_at=None):
+    """Runs a training in a process; returns its digest, "killed", or None where it failed."""
+    result = run_script(HERE / "worker.py", "train", folder, kind, kill_at=kill_at)
+    if result.returncode == -9:
+        return "killed"
+    if result.returncode != 0:
+        sys.stderr.write(result.stderr[-500:])
+        return None
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def kill_training(folder, trials):
+    """One or two kills at pseudo-random batches; arrays, datasets of known and unknown size."""
+    outcome, expected, numbers = Outcome(), {}, np.random.default_rng(0)
+    for trial in range(trials):
+        kind, run = trial % 3, folder / str(trial)
+        if kind not in expected:
+            expected[kind] = train(folder / f"whole-{kind}", kind)
+        kills = numbers.integers(1, 16, size=1 + trial % 2)  # of 32 batches
+        killed = [train(run, kind, kill) == "killed" for kill in kills]
+        end = train(run, kind)
+        outcome.count(
+            survived=all(killed) and end is not None,
+            bits_different=end != expected[kind],
+            files_lost=len(list(run.glob("bad-*"))),
+        )
+    return outcome
+
+
+def corrupt_checkpoint(folder, trials):
+    """After a kill the newest checkpoint is damaged: the one before it is used."""
+    outcome, numbers = Outcome(), np.random.default_rng(1)
+    expected = train(folder / "whole", 0)
+    for trial in range(trials):
+        run = folder / str(trial)
+        killed = train(run, 0, numbers.integers(7, 30)) == "killed"
+        newest = max(run.glob("checkpoint-*"))
+        path = newest / ("state.npz", "manifest.json")[trial % 2]
+        damaged = bytearray(path.read_bytes())
+        at = int(numbers.integers(len(damaged)))
+        if trial % 4 < 2:
+            damaged[at] ^= 1 << int(numbers.integers(8))
+        else:
+            damaged = damaged[:at]
+        path.write_bytes(damaged)
+        end = train(run, 0)
+        aside = run / f"bad-{newest.name}" / path.name
+        outcome.count(
+            survived=killed and end is not None,
+            bits_different=end != expected,
+            files_lost=not aside.exists() or aside.read_bytes() != bytes(damaged),
+        )
+    return outcome
+
+
+def full_checkpoint(folder, trials):
+    """The disk fills up at some batch, and has room again afterwards."""
+    outcome = Outcome()
+    for case in finished(worker("full-while-training", folder, trials)) or [None]:
+        case = case or {"refused": False, "other": True, "files_lost": 1}
+        outcome.count(case["refused"], case["other"], case["files_lost"])
+    return outcome
+
+
+def load_while_saving(folder, trials):
+    """A reader gets the old file or the new one, never a mixture and never an error."""
+    outcome, writer = Outcome(), worker("save", folder)
+    writer.stdout.readline()
+    try:
+        found = finished(worker("load-while-saving", folder, trials)) or [None]
+    finally:
+        writer.kill()
+        writer.communicate()
+    for case in found:
+        outcome.count(survived=isinstance(case, bool), bits_different=case is not True)
+    return outcome
+
+
 def full_disk(folder, trials):
     """A limit on the size of files, from nothing up to almost enough."""
     outcome = Outcome()
@@ -147,6 +234,11 @@ FAULTS = {
     "kill -9 while exporting": kill_exporting,
     "disk full while saving": full_disk,
     "saved file corrupted": corruption,
+    "loading while saving": load_while_saving,
+    "kill -9 while training": kill_training,
+    "kill -9 while checkpointing": kill_checkpointing,
+    "newest checkpoint corrupted": corrupt_checkpoint,
+    "disk full while checkpointing": full_checkpoint,
     "NaN in a batch": nan,
 }
 
@@ -158,7 +250,7 @@ def main():
     parser.add_argument("--only", help="part of the name of a kind")
     arguments = parser.parse_args()
     clean = True
-    print(f"{'fault':28} {'tried':>6} {'survived':>9} {'bits different':>15} {'files lost':>11}")
+    print(f"{'fault':30} {'tried':>6} {'survived':>9} {'bits different':>15} {'files lost':>11}")
     for name, fault in FAULTS.items():
         if arguments.only and arguments.only not in name:
             continue
@@ -169,7 +261,7 @@ def main():
             shutil.rmtree(folder, ignore_errors=True)
         clean &= o.is_clean
         print(
-            f"{name:28} {o.tried:6} {o.survived:9} {o.bits_different:15} {o.files_lost:11}",
+            f"{name:30} {o.tried:6} {o.survived:9} {o.bits_different:15} {o.files_lost:11}",
             flush=True,
         )
     return 0 if clean else 1

@@ -1,5 +1,6 @@
 """What the fault suite does in processes of their own. Usage: worker.py WHAT FOLDER [TRIALS]."""
 
+import hashlib
 import json
 import os
 import resource
@@ -11,6 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 import tfvae
+from tfvae.callbacks.store import Store
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "callbacks"))
+from killing import KillProcess  # noqa: E402
 
 X = (np.random.default_rng(0).random((64, 8)) < 0.4).astype("float32")
 
@@ -78,21 +83,120 @@ def full_disk(folder, trials):
     model = make(units=512)
     model.save(folder / "model.keras")
     size, before, found = (folder / "model.keras").stat().st_size, files_of(folder), []
-    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-    # Python ignores SIGXFSZ: a write beyond the limit is EFBIG, as on a full disk ENOSPC.
     for trial in range(trials):
         stamp(model, trial)
-        limit, refused = int(size * trial / trials), False
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        refused = False
+        limit_size(int(size * trial / trials))
         try:
             model.save(folder / "model.keras")
         except tfvae.ArtifactError:
             refused = True
         finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            limit_size()
         after = files_of(folder)
         gone = sum(after.get(name) != content for name, content in before.items())
         found.append({"refused": refused, "files_lost": gone + len(after) - len(before)})
+    return found
+
+
+def data_of(kind):
+    """Arrays, or datasets of known and of unknown cardinality."""
+    if kind == 0:
+        return {"x": X, "batch_size": 8}
+    dataset = tf.data.Dataset.from_tensor_slices(X).shuffle(64, seed=1).batch(8)
+    return {"x": dataset if kind == 1 else dataset.filter(lambda batch: True)}
+
+
+def trained(folder, kind, *callbacks):
+    """Trains 4 epochs of 8 batches, from a checkpoint if there is one; returns a digest of all."""
+    objective = tfvae.objectives.ELBO(beta=tfvae.schedules.Linear(0.0, 1.0, steps=20))
+    model = tfvae.recipes.vae((8,), latent_size=2, units=(8,), seed=0, objective=objective)
+    model.compile(keras.optimizers.Adam(1e-2))
+    plateau = keras.callbacks.ReduceLROnPlateau("kl", mode="min", patience=1)
+    checkpoint = tfvae.callbacks.Checkpoint(folder, every_n_steps=3)
+    history = model.fit(
+        **data_of(kind), epochs=4, verbose=0, callbacks=[*callbacks, plateau, checkpoint]
+    ).history
+    digest = hashlib.sha256(json.dumps(history).encode())
+    for variable in [*model.variables, *model.optimizer.variables]:
+        digest.update(variable.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def train(folder, kind):
+    """Trains; kills itself at the batch that the environment's KILL_AT says."""
+    return trained(folder, kind, KillProcess())
+
+
+class Fill(keras.callbacks.Callback):
+    """Limits the size of files from some batch on, and keeps what there was by then."""
+
+    stateless = True
+
+    def __init__(self, folder, batch, limit):
+        super().__init__()
+        self.folder, self.left, self.limit, self.before = folder, batch, limit, {}
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            self.before = files_of(self.folder)
+            limit_size(self.limit)
+
+
+def limit_size(limit=None):
+    """Python ignores SIGXFSZ: a write beyond the limit is EFBIG, as on a full disk ENOSPC."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard if limit is None else limit, hard))
+
+
+def full_while_training(folder, trials):
+    """The limit falls at some batch; when it is gone, training goes on."""
+    expected, found = trained(folder / "whole", 0), []
+    size = max(p.stat().st_size for p in folder.rglob("state.npz"))
+    for trial in range(trials):
+        run, refused = folder / str(trial), False
+        fill = Fill(run, 5 + 7 * trial % 23, size * trial // trials)
+        try:
+            trained(run, 0, fill)
+        except tfvae.ArtifactError:
+            refused = True
+        finally:
+            limit_size()
+        after = files_of(run)
+        gone = sum(after.get(name) != content for name, content in fill.before.items())
+        other = trained(run, 0) != expected
+        found.append({"refused": refused and bool(fill.before), "files_lost": gone, "other": other})
+    return found
+
+
+def checkpoint(folder):
+    """Writes checkpoints, in each of which all numbers are that of the checkpoint, until killed."""
+    store = Store(folder / "run", keep=3)
+    found = store.newest()
+    first = number = 1 if found is None else 1 + found[1]["number"]
+    while True:
+        store.save([np.full(500_000, number), np.full((3, 4), number)], {"number": number})
+        if number == first:
+            print("begun", flush=True)
+        number += 1
+
+
+def check_checkpoint(folder):
+    arrays, content, _ = Store(folder / "run", keep=3).newest()
+    values = {int(v) for a in arrays for v in np.unique(a)}
+    is_torn = bool(list((folder / "run").glob("bad-*")))
+    return {"loads": True, "whole": values == {content["number"]} and not is_torn}
+
+
+def load_while_saving(folder, trials):
+    """Loads a model file that another process saves again and again."""
+    found = []
+    for _ in range(5 * trials):
+        try:
+            found.append(check_save(folder)["whole"])
+        except Exception as error:
+            found.append(str(error)[:100])
     return found
 
 

@@ -211,3 +211,48 @@ def test_replicas_share_limit_and_streak(replicas):
         model.fit(np.tile(BAD, (10, 1)), batch_size=8, shuffle=False, verbose=0)
     for a, b in zip(state(model), before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_learning_rate_that_is_no_number_changes_nothing(steps):
+    """As a callback or a schedule may make it; of the gradients all are finite."""
+    model = small()
+    model.compile(keras.optimizers.SGD(1e-2), steps_per_execution=steps)
+    model.encode(GOOD)
+    before = [v.numpy() for v in model.trainable_variables]
+    broken = keras.callbacks.LearningRateScheduler(lambda epoch: float("nan"))
+    with pytest.raises(tfvae.NumericalError, match="numbers: the learning rate, nan"):
+        model.fit(GOOD, batch_size=8, epochs=5, verbose=0, callbacks=[broken])
+    for variable, value in zip(model.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), -1.0])
+def test_an_optimizer_that_cannot_descend_is_refused(rate):
+    for optimizer in (keras.optimizers.SGD, keras.optimizers.Adam):
+        with pytest.raises(ValueError, match="`optimizer` must have a learning rate .*Received"):
+            small().compile(optimizer(rate))
+
+
+def test_gradients_whose_squares_leave_float32_are_named():
+    model = tfvae.VAE(
+        tfvae.Conditional(keras.layers.Dense(4, "tanh"), tfvae.Head("Normal", (2,))),
+        tfvae.Conditional(keras.layers.Dense(4), tfvae.Head("Normal", (3,), fixed={"scale": 1e-4})),
+    )
+    model.compile("sgd")
+    model.build((None, 3))
+    assert describe_first(model, [1e13 * GOOD]) == "the gradient's norm, inf"
+
+
+def test_a_loss_scale_that_collapses_is_named():
+    """Keras halves it for ever."""
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1e-2), initial_scale=2.0**-18)
+    model = small(keras.layers.Dense(3), PoisonGradient())
+    model.encode(GOOD)
+    model.encoder.network.layers[0].kernel.assign(np.eye(3))
+    model.compile(scaled)
+    before = [v.numpy() for v in model.trainable_variables]
+    with pytest.raises(tfvae.NumericalError, match="a scale that has fallen to .*mixed_bfloat16"):
+        model.fit(np.tile(BAD, (6, 1)), batch_size=8, verbose=0)
+    for variable, value in zip(model.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)

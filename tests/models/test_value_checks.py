@@ -230,7 +230,7 @@ STREAMS = {
 }
 
 
-def first_batch_only(self, data, support):
+def first_batch_only(self, data, *_):
     """Mutant: a watch that looks at the first batch alone."""
     return data
 
@@ -286,6 +286,111 @@ def test_a_stream_without_batches_is_refused():
     data = of_batches(np.split(BINARY, 4)).filter(lambda x: False)
     with pytest.raises(ValueError, match="`x` must have at least one batch"):
         model.fit(data, verbose=0)
+
+
+FORMS = {
+    "lists": lambda b: b.tolist(),
+    "sparse matrices": scipy.sparse.csr_matrix,
+    "weighted rows": lambda b: (b, None, np.ones(len(b), "float32")),
+    "dictionaries": lambda b: {"x": b},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ["generator", "PyDataset"])
+def test_batches_of_streams_may_be_what_arrays_may_be(models, form, kind):
+    batches = [FORMS[form](b) for b in np.split(BINARY, 4)]
+    data, model = (
+        (b for b in batches) if kind == "generator" else Rows(batches),
+        models("Bernoulli"),
+    )
+    expected = model.evaluate(of_batches(np.split(BINARY, 4)), verbose=0)
+    np.testing.assert_allclose(model.evaluate(data, verbose=0), expected, rtol=1e-6)
+
+
+def test_weights_of_a_dataset_come_without_labels(models):
+    data = of_batches(np.split(BINARY, 4)).map(lambda x: (x, None, tf.ones(6)))
+    models("Bernoulli").evaluate(data, verbose=0)
+
+
+BATCHES = {
+    "no rows": (lambda: BINARY[:0], "at least one row in every batch. Received: batch 1 of shape"),
+    "another width": (lambda: BINARY[:, :5], "x of shape (24, 5)"),
+    "words": (lambda: [["a"] * D], "could not convert"),
+    "nothing": (lambda: None, "in every batch"),
+}
+
+
+@pytest.mark.parametrize("case", BATCHES)
+@pytest.mark.parametrize("kind", ["generator", "PyDataset"])
+def test_later_batches_of_streams_are_looked_at(models, case, kind):
+    batches, expected = [BINARY, BATCHES[case][0]()], BATCHES[case][1]
+    data = (b for b in batches) if kind == "generator" else Rows(batches)
+    refuses(models("Bernoulli"), lambda m, x: m.evaluate(x, verbose=0), data, expected)
+
+
+def test_an_empty_batch_of_a_dataset_is_refused(models):
+    data = tf.data.Dataset.from_tensors(BINARY[:0])
+    expected = "at least one row in every batch. Received: batch 0"
+    refuses(models("Bernoulli"), lambda m, x: m.evaluate(x, verbose=0), data, expected)
+
+
+def test_a_dataset_of_unknown_shapes_says_its_sentence_alone(models):
+    """Keras puts lines of its own around what a layer says."""
+    data = tf.data.Dataset.from_generator(lambda: iter([BINARY[:, :5]]), output_types=tf.float32)
+    expected = "[B, 6], the decoder's event_shape. Received: x of shape"
+    refuses(models("Bernoulli"), lambda m, x: m.evaluate(x, verbose=0), data, expected)
+
+
+ON_BATCH = {
+    "a list": (BINARY.tolist(), None),
+    "a sparse matrix": (scipy.sparse.csr_matrix(BINARY), None),
+    "no rows": (BINARY[:0], "at least one row"),
+    "another width": (BINARY[:, :5], "x of shape (24, 5)"),
+    "a dataset": (of_batches([BINARY]), "of one batch"),
+}
+
+
+@pytest.mark.parametrize("case", ON_BATCH)
+def test_single_batches_are_arrays_too(models, case):
+    data, expected = ON_BATCH[case]
+    model = models("Bernoulli")
+    for call in (model.test_on_batch, model.predict_on_batch):
+        if expected is None:
+            np.testing.assert_allclose(call(data), call(BINARY), rtol=1e-6)
+        else:
+            refuses(model, lambda _, x, call=call: call(x), data, expected)
+
+
+ARGUMENTS = {
+    "no callback": ({"callbacks": [None]}, "Keras callbacks. Received: callbacks[0]=None"),
+    "a class": ({"callbacks": [keras.callbacks.EarlyStopping]}, "Fix: `EarlyStopping(...)`"),
+    "a name": ({"callbacks": "csv"}, "callbacks[0]='csv'"),
+    "epochs below 0": ({"initial_epoch": -1}, "initial_epoch=-1"),
+    "no validation ever": ({"validation_freq": 0}, "validation_freq=0"),
+    "a long tuple": ({"validation_data": (BINARY,) * 4}, "a tuple of 4"),
+    "classes": ({"class_weight": {0: 1.0}}, "no classes"),
+    "weights of zero": ({"sample_weight": np.zeros(N)}, "zeros alone"),
+    "no rates": ({"x": {"x": BINARY, "condition": np.ones((N, 0))}}, "condition of shape (24, 0)"),
+}
+
+
+@pytest.mark.parametrize("case", ARGUMENTS)
+def test_odd_arguments_of_fit_are_refused(models, case):
+    arguments, expected = ARGUMENTS[case]
+    arguments = {"x": BINARY, "verbose": 0} | arguments
+    model = models("Bernoulli")
+    before = snapshot(model)
+    with pytest.raises((TypeError, ValueError)) as error:
+        model.fit(**arguments)
+    assert expected in str(error.value)
+    assert snapshot(model) == before
+
+
+def test_endless_data_are_not_predicted(models):
+    data = of_batches(np.split(BINARY, 4)).repeat()
+    refuses(models("Bernoulli"), lambda m, x: m.predict(x, verbose=0), data, "an infinite dataset")
 
 
 # ---- what is accepted ---------------------------------------------------------------------------
@@ -437,6 +542,22 @@ def test_more_latents_than_data_are_named(caplog):
     model.compile(keras.optimizers.SGD(1e-3), run_eagerly=True)
     model.fit(REALS, verbose=0)
     assert "the latents have 9 numbers, an example has 6" in caplog.text
+
+
+def test_tied_layers_and_masks_of_nothing_are_named(caplog):
+    layer = keras.layers.Dense(2)
+    model = tfvae.VAE(
+        tfvae.Conditional(keras.Sequential([layer]), tfvae.Head("Normal", (2,))),
+        tfvae.Conditional(keras.Sequential([layer]), tfvae.Head("Bernoulli", (2,))),
+    )
+    model.compile(keras.optimizers.SGD(1e-3), run_eagerly=True)
+    model.fit(BINARY[:, :2], verbose=0)
+    assert f"share the layer '{layer.name}'" in caplog.text
+    model = small()
+    model.compile(keras.optimizers.SGD(1e-3), run_eagerly=True)
+    model.fit({"x": BINARY, "mask": np.zeros_like(BINARY)}, verbose=0)
+    assert "mask has no 1" in caplog.text
+    assert caplog.text.count("share") == 1
 
 
 def test_no_epoch_is_said(models, caplog):

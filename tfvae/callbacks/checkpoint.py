@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import checks
-from tfvae.callbacks import state
+from tfvae.callbacks import csv_files, state
 from tfvae.callbacks.fingerprint import differences, fingerprint, optimizer_of
 from tfvae.callbacks.store import Store
 from tfvae.errors import ArtifactError, ResumeMismatch
@@ -38,8 +38,9 @@ class Checkpoint(keras.callbacks.Callback):
     a `tf.data.Dataset` that gives the same batches at every start, such as one shuffled with a
     seed; batches already seen are drawn and dropped. Of other callbacks, attributes that are
     numbers, strings, arrays, and lists and dictionaries of them are kept; one with a true attribute
-    `stateless` is left alone. A model without a seed takes that of the checkpoint. The promise of
-    equal bits is for one device; under a distribution strategy the last digits may differ.
+    `stateless` is left alone. The file of a `CSVLogger` has each epoch once. A model without a seed
+    takes that of the checkpoint. The promise of equal bits is for one device; under a distribution
+    strategy the last digits may differ.
 
     Args:
         directory: Where checkpoints are; it may be moved between two runs. One training at a time
@@ -219,13 +220,15 @@ class Checkpoint(keras.callbacks.Callback):
         other = differences(content["surroundings"], self._surroundings())
         if other:
             log.warning(
-                "The checkpoint was made with other software (%s): training goes on, but its bits "
+                "The checkpoint was made by other programs (%s): training goes on, but its bits "
                 "may differ from those of an uninterrupted run.",
                 "; ".join(other),
             )
         position = content["position"]
         self._restored = {key: list(names) for key, names in content["callbacks"].items()}
         self._restore(arrays, content)
+        validation_freq = self._progress.setup["validation_freq"]
+        csv_files.go_on(self._others, position["epoch"], validation_freq)
         self._progress.go_to(position)
         self._target, self._epoch = (arrays, content), position["epoch"]
         epochs = self.params["epochs"]
@@ -282,6 +285,7 @@ class Checkpoint(keras.callbacks.Callback):
             "numpy": np.__version__,
             "device": device,
             "jit_compile": self._progress.with_xla,
+            "steps_per_execution": self.model.steps_per_execution,
         }
 
 

@@ -87,6 +87,8 @@ class Store:
             try:
                 arrays, content = _read(path)
             except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+                if not path.exists():  # removed, for another process has saved newer ones
+                    return self.newest()
                 damaged[path] = str(error)
                 continue
             for bad, reason in damaged.items():

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import checks
-from tfvae.evaluation.rows import Batch, over_rows
+from tfvae.models.rows import Batch, over_rows
 
 
 def elbo(model: Any, inputs: Any, num_samples: int = 1, seed: int = 0) -> np.ndarray:

@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 
 from tfvae import checks
 from tfvae.evaluation.bound import chunks
-from tfvae.evaluation.rows import Batch, over_rows
+from tfvae.models.rows import Batch, over_rows
 
 tfd = tfp.distributions
 log = logging.getLogger("tfvae")

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tfvae import checks
 from tfvae.distributions import center
 from tfvae.errors import DataError
-from tfvae.evaluation.rows import Batch, over_rows
 from tfvae.models.inputs import unpack
+from tfvae.models.rows import Batch, over_rows
 
 ROWS = 256  # at a time
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -40,6 +41,8 @@ def as_array(name: str, value: Any) -> Any:
         )
     if not hasattr(value, "shape") or not hasattr(value, "dtype") or len(value.shape) == 0:
         raise DataError(f"`{name}` must be an array with one row an example. Received: {value!r}.")
+    if isinstance(value, keras.KerasTensor):
+        raise DataError(f"`{name}` must be an array with values. Received: a keras.Input.")
     check_dtype(name, value.dtype)
     if is_sparse(value):
         return value.tocsr()

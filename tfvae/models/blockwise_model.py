@@ -1,5 +1,6 @@
 """A Keras model whose steps run in blocks, several as one program, on one device."""
 
+import math
 from collections.abc import Callable
 from types import GeneratorType
 from typing import Any, NamedTuple
@@ -59,6 +60,7 @@ class BlockwiseModel(keras.Model):
             "skip_above_norm", skip_above_norm, minimum=0.0
         ):
             raise ValueError("`skip_above_norm` must be positive. Received: skip_above_norm=0.")
+        optimizer = _checked_optimizer(optimizer)
         replicas = self.distribute_strategy.num_replicas_in_sync
         asked = steps_per_execution, jit_compile
         if steps_per_execution == "auto":
@@ -307,6 +309,20 @@ class BlockwiseModel(keras.Model):
         if jit_compile == "auto":
             jit_compile = automatic.with_xla(self, None if number is None else number * passes)
         return Run(feed, steps, jit_compile)
+
+
+def _checked_optimizer(optimizer: Any) -> Any:
+    """Returns an optimizer whose rate makes training go down, or None."""
+    optimizer = keras.optimizers.get(optimizer)
+    rate = getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
+    if isinstance(rate, keras.Variable):
+        rate = float(keras.ops.convert_to_numpy(rate))
+        if not (math.isfinite(rate) and rate >= 0.0):
+            raise ValueError(
+                "`optimizer` must have a learning rate that is a finite number >= 0. "
+                f"Received: learning_rate={rate:g}."
+            )
+    return optimizer
 
 
 def _owner(model: keras.Model, method: str) -> type | None:

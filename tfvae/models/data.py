@@ -1,5 +1,6 @@
 """What `fit` and `evaluate` take, looked at before anything is trained."""
 
+import os
 from collections.abc import Iterator, Mapping
 from types import GeneratorType
 from typing import Any, NoReturn
@@ -9,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import DataError
-from tfvae.models.arrays import as_array, check_dtype
+from tfvae.models.arrays import as_array, check_dtype, is_sparse
+from tfvae.models.feed import are_arrays
 from tfvae.models.inputs import (
     as_dictionary,
     check_condition_shape,
@@ -18,6 +20,7 @@ from tfvae.models.inputs import (
     split_batch,
 )
 from tfvae.models.observation import check_observation
+from tfvae.models.value_checks import batch_of_arrays
 
 
 def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) -> tuple[Any, Any]:
@@ -41,26 +44,18 @@ def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) ->
     refuse_labels(x, y)
     if x is None:
         raise DataError(f"`{name}` must be given. Received: {name}=None.")
+    check_ends(name, x, steps)
     if isinstance(x, tf.data.Dataset):
         _refuse_weights(sample_weight)
-        cardinality = int(x.cardinality().numpy())
-        if cardinality == tf.data.INFINITE_CARDINALITY:
-            _require_steps(name, steps, "an infinite dataset")
-        if cardinality == 0:
-            _refuse_empty(name)
         return x, _checked_batch(x.element_spec)
     if isinstance(x, keras.utils.PyDataset):
         _refuse_weights(sample_weight)
-        if x.num_batches is None:
-            _require_steps(name, steps, "a PyDataset whose num_batches is None")
-        if x.num_batches == 0:
-            _refuse_empty(name)
-        return x, _checked_batch(x[0])
+        return x, _checked_arrays(x[0])
     if isinstance(x, GeneratorType):
         _refuse_weights(sample_weight)
         first, batches = peek(name, x)
-        return batches, _checked_batch(first)
-    if isinstance(x, str | bytes):
+        return batches, _checked_arrays(first)
+    if isinstance(x, str | bytes | os.PathLike):
         raise DataError(
             f"`{name}` must be data, not the name of a file. Received: {name}={x!r}. "
             "Fix: load it, `tfvae.data.load(path).x_train`."
@@ -72,7 +67,7 @@ def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) ->
         )
     if not (isinstance(x, Mapping | list) or hasattr(x, "shape")):
         _refuse_weights(sample_weight)
-        if not hasattr(x, "__iter__") or isinstance(x, Iterator | set | frozenset):
+        if not hasattr(x, "__iter__") or isinstance(x, Iterator | set | frozenset | range):
             raise DataError(
                 f"`{name}` must be an array, a dictionary of arrays, a `tf.data.Dataset`, a "
                 f"generator or a `keras.utils.PyDataset`. Received: {name} of type "
@@ -103,6 +98,21 @@ def prepare(name: str, x: Any, y: Any, sample_weight: Any, steps: int | None) ->
     return arrays, arrays
 
 
+def one_batch(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """Returns arrays with rows as one dense batch, an array or a dictionary.
+
+    Raises:
+        ValueError, DataError: As `prepare`, and if x is no array or dictionary of arrays.
+    """
+    arrays, _ = prepare("x", x, y, sample_weight, 1)
+    if not are_arrays(arrays):
+        raise DataError(
+            "`x` must be an array or a dictionary of arrays, of one batch. Received: x of type "
+            f"{type(x).__name__}. Fix: call it for one batch after the other."
+        )
+    return tf.nest.map_structure(lambda a: a.toarray() if is_sparse(a) else a, arrays)
+
+
 def _checked_batch(batch: Any) -> Any:
     """Returns a batch, or its spec, as one input; labels and unknown keys are refused."""
     inputs = split_batch(batch)
@@ -119,6 +129,12 @@ def _checked_batch(batch: Any) -> Any:
         if hasattr(part, "dtype"):
             check_dtype(key, part.dtype)
     return inputs
+
+
+def _checked_arrays(batch: Any) -> Any:
+    """Returns the first batch of a generator or `PyDataset` as one input of arrays."""
+    _checked_batch(batch)
+    return batch_of_arrays(batch)
 
 
 def peek(name: str, generator: Iterator[Any]) -> tuple[Any, Iterator[Any]]:
@@ -142,6 +158,25 @@ def peek(name: str, generator: Iterator[Any]) -> tuple[Any, Iterator[Any]]:
     return first, batches()
 
 
+def check_ends(name: str, x: Any, steps: int | None) -> None:
+    """Refuses a dataset or `PyDataset` without batches, and one that has no end, and no steps.
+
+    Raises:
+        ValueError: If it is one.
+    """
+    if isinstance(x, tf.data.Dataset):
+        number, kind = int(x.cardinality().numpy()), "an infinite dataset"
+        number = None if number == tf.data.INFINITE_CARDINALITY else number
+    elif isinstance(x, keras.utils.PyDataset):
+        number, kind = x.num_batches, "a PyDataset whose num_batches is None"
+    else:
+        return
+    if number is None:
+        _require_steps(name, steps, kind)
+    if number == 0:
+        _refuse_empty(name)
+
+
 def check_passes(name: str, x: Any, steps: int | None, passes: int) -> None:
     """Refuses a generator that is to be read more than once.
 
@@ -156,6 +191,23 @@ def check_passes(name: str, x: Any, steps: int | None, passes: int) -> None:
             f"ends after one pass, for {passes} epochs. Fix: a `tf.data.Dataset`, or an endless "
             "generator with `steps_per_epoch` (`validation_steps`)."
         )
+
+
+def check_callbacks(callbacks: Any) -> None:
+    """Refuses what Keras would call as callbacks, and is none.
+
+    Raises:
+        TypeError: If there is any.
+    """
+    if callbacks is None or isinstance(callbacks, keras.callbacks.CallbackList):
+        return
+    for number, callback in enumerate(tf.nest.flatten(callbacks)):
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            fix = f"{callback.__name__}(...)" if isinstance(callback, type) else "keras.callbacks"
+            raise TypeError(
+                "`callbacks` must be Keras callbacks. "
+                f"Received: callbacks[{number}]={callback!r}. Fix: `{fix}`."
+            )
 
 
 def _require_steps(name: str, steps: int | None, received: str) -> None:
@@ -177,6 +229,8 @@ def _check_weights(weights: np.ndarray) -> None:
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if bad.size:
         raise DataError(f"{rule} Received: sample_weight[{bad[0]}]={weights[bad[0]]}.")
+    if not weights.any():
+        raise DataError(f"{rule} Received: zeros alone, by which nothing is learned.")
 
 
 def _refuse_weights(sample_weight: Any) -> None:

@@ -5,6 +5,7 @@ Only ever called when training has failed; it changes nothing.
 
 import contextlib
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -23,6 +24,9 @@ def describe_first(model: Any, batches: Iterable[Any]) -> str:
         model: A built `LatentVariableModel`; its state is as before afterwards.
         batches: Batches as the train step takes them.
     """
+    rate = float(tf.convert_to_tensor(model.optimizer.learning_rate))
+    if not math.isfinite(rate):
+        return f"the learning rate, {rate}"
     with contextlib.suppress(tf.errors.OpError):
         for batch in itertools.islice(batches, BATCHES):
             if found := first_non_finite(model, batch):
@@ -79,11 +83,10 @@ def first_non_finite(model: Any, batch: Any) -> str | None:
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         if gradient is not None and not _is_finite(tf.convert_to_tensor(gradient)):
             return f"the gradient of {variable.path}"
-    if model.skip_above_norm is not None:
-        present = [g for g in gradients if g is not None]
-        norm = float(tf.linalg.global_norm(present))
-        if norm > model.skip_above_norm:
-            return f"the gradient's norm, {norm:g}"
+    norm = float(tf.linalg.global_norm([g for g in gradients if g is not None]))
+    limit = math.inf if model.skip_above_norm is None else model.skip_above_norm
+    if not math.isfinite(norm) or norm > limit:  # squares overflow before the numbers do
+        return f"the gradient's norm, {norm:g}"
     return None
 
 

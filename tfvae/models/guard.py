@@ -7,6 +7,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfvae.errors import NumericalError
+
+SMALLEST_SCALE = 2.0**-20  # of a loss: gradients of 1e10 would fit float16
+
 
 def all_finite(
     loss: tf.Tensor, gradients: Sequence[Any], largest_norm: float | None = None
@@ -40,6 +44,25 @@ def small_or_overflown(gradients: Sequence[Any], largest_norm: float, scale: Any
     """
     norm = _norm(gradients, over_replicas=True) / tf.cast(scale, tf.float32)
     return ~tf.math.is_finite(norm) | (norm <= largest_norm)
+
+
+def check_loss_scale(optimizer: Any) -> None:
+    """Ends a training in float16 whose gradients overflow however small the loss is made.
+
+    `LossScaleOptimizer` halves its scale at each of them, in silence and without end.
+
+    Raises:
+        NumericalError: If the scale is below 2**-20; the weights are those of the last update.
+    """
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) and optimizer.built:
+        scale = float(tf.convert_to_tensor(optimizer.dynamic_scale))
+        if scale < SMALLEST_SCALE:
+            raise NumericalError(
+                "`optimizer` must find a loss scale at which gradients fit float16. Received: "
+                f"a scale that has fallen to {scale:g}, while every gradient was not finite. The "
+                "model has the weights of the last update. Fix: use mixed_bfloat16, or look for "
+                "extreme values in x."
+            )
 
 
 def _norm(gradients: Sequence[Any], over_replicas: bool) -> tf.Tensor:

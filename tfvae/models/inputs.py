@@ -73,9 +73,27 @@ def as_dictionary(x: Any, sample_weight: Any = None) -> Any:
     return {"x": x, "sample_weight": sample_weight}
 
 
+def parts_of(batch: Any) -> tuple[Any, Any, Any]:
+    """Returns a batch, or a tuple of up to three, as x, labels and weights, those absent as None.
+
+    Raises:
+        DataError: If it is an empty or a longer tuple.
+    """
+    if isinstance(batch, list):  # rows, which Keras would take for a tuple
+        return batch, None, None
+    if isinstance(batch, tuple) and not 1 <= len(batch) <= 3:
+        raise DataError(
+            "`x` must give x, (x,), a dictionary, or (x, None, sample_weight) as a batch. "
+            f"Received: a tuple of {len(batch)}. "
+            "Fix: name the parts, {'x': x, 'condition': c}."
+        )
+    parts = keras.utils.unpack_x_y_sample_weight(batch)
+    return tuple(None if type(p).__name__ == "NoneTensorSpec" else p for p in parts)
+
+
 def split_batch(data: Any) -> Any:
     """Returns an input, or a tuple (x, y, sample_weight) of a data adapter, as one input."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    x, y, sample_weight = parts_of(data)
     refuse_labels(None, y)
     return as_dictionary(x, sample_weight)
 
@@ -174,7 +192,7 @@ def check_condition_shape(received: Any) -> None:
         DataError: If they are not.
     """
     shape = tf.TensorShape(received)
-    if shape.rank != 2 or shape[1] is None:
+    if shape.rank != 2 or not shape[1]:
         raise DataError(
             f"`condition` must have shape [B, C]. Received: condition of shape {shape}. "
             "Fix: one-hot encode classes; add an axis to a single number."

@@ -15,6 +15,7 @@ from tfvae.errors import DataError
 from tfvae.layers.building import build_network, build_once
 from tfvae.models.inputs import check_shape, unpack
 from tfvae.models.latent_variable_model import LatentVariableModel
+from tfvae.models.rows import over_rows
 from tfvae.models.value_checks import check_values
 from tfvae.objectives.together import check_hierarchical, check_reparameterized
 from tfvae.random import fresh_seed, seed_pair
@@ -228,18 +229,13 @@ class LadderVAE(LatentVariableModel):
         Raises:
             DataError: If they do not fit the model.
         """
-        x = self._unpack(inputs)
-        self.build_from_data({"x": x})
-        self.check_values(x)
         size = checks.positive_integer("batch_size", 1024 if batch_size is None else batch_size)
 
-        @tf.function(reduce_retracing=True, autograph=False)
-        def means(batch: tf.Tensor) -> tf.Tensor:
+        def means(batch: dict[str, tf.Tensor], _: tf.Tensor) -> tf.Tensor:
             levels = [center(q) for q in self.encode(batch)]
             return tf.concat([tf.reshape(z, [tf.shape(z)[0], -1]) for z in levels], axis=-1)
 
-        batches = tf.data.Dataset.from_tensor_slices(x).batch(size)
-        return np.concatenate([means(b).numpy() for b in batches])
+        return over_rows(self, "embed", means, inputs, size)
 
     def check_shapes(self, inputs: Any) -> None:
         parts = inputs if isinstance(inputs, dict) else {"x": inputs}

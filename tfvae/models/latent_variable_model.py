@@ -144,6 +144,7 @@ class LatentVariableModel(UnsupervisedModel):
                 ok &= guard.small_or_overflown(gradients, largest, scale)
         else:
             ok = guard.all_finite(loss, gradients, largest)
+        ok &= tf.math.is_finite(tf.convert_to_tensor(self.optimizer.learning_rate))
         guard.either(ok, update, undo, gradients, before)
         # The step that finds a dataset of unknown length at its end runs all that does not depend
         # on data: without this, it counts a batch that never was.
@@ -287,8 +288,10 @@ class LatentVariableModel(UnsupervisedModel):
         """Ends a training of which too many updates in a row were skipped.
 
         Raises:
-            NumericalError: If they were; the weights are those of the last update.
+            NumericalError: If they were, or if the scale of a float16 loss has collapsed; the
+                weights are those of the last update.
         """
+        guard.check_loss_scale(self.optimizer)
         longest = self._streak.longest
         if self.max_skipped is None or longest < self.max_skipped:
             return
@@ -317,9 +320,9 @@ class LatentVariableModel(UnsupervisedModel):
         skipped = int(self.updates_skipped.numpy()) - skipped
         if skipped:
             log.warning(
-                "%d updates were skipped: their loss or gradient was not finite%s. The weights are "
-                "those of the other updates. Look for extreme values in x, or lower the learning "
-                "rate.",
+                "%d updates were skipped: their loss, gradient or learning rate was not finite%s. "
+                "The weights are those of the other updates. Look for extreme values in x, or "
+                "lower the learning rate.",
                 skipped,
                 "" if self.skip_above_norm is None else ", or the gradient above its limit",
             )

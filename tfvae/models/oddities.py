@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -30,8 +31,11 @@ def note_oddities(model: Any, train: Any, validation: Any = None) -> None:
             f"{np.prod(model.event_shape)}: the posterior can copy x. Fix: fewer "
             "latents, unless they are meant to be many.",
         )
+    _note_shared_layers(model)
     if not hasattr(parts.get("x"), "shape"):
         return
+    if hasattr(parts.get("mask"), "shape") and not np.any(parts["mask"]):
+        _once(model, "mask", "mask has no 1: nothing of x is observed, and nothing is learned.")
     x = parts["x"]
     head = x[:ROWS].toarray() if is_sparse(x[:ROWS]) else np.asarray(x[:ROWS])
     if model.support.is_binary is True and ((head > 0) & (head < 1)).any():
@@ -65,6 +69,22 @@ def _note_constants(model: Any, x: np.ndarray) -> None:
             f"x has columns that never change ({columns}{more}) under a likelihood with a learned "
             "scale, which will fall to its floor there and dominate the loss. Fix: drop them, or "
             'fix the scale, Head(..., fixed={"scale": 0.1}).',
+        )
+
+
+def _note_shared_layers(model: Any) -> None:
+    """Names layers with weights that are in the encoder and in the decoder."""
+    parts = [getattr(model, name, None) for name in ("encoder", "decoder")]
+    if not all(isinstance(p, keras.layers.Layer) for p in parts):
+        return
+    ours = {id(layer) for layer in parts[0]._flatten_layers()}
+    shared = [la.name for la in parts[1]._flatten_layers() if id(la) in ours and la.weights]
+    if shared:
+        _once(
+            model,
+            "shared",
+            f"encoder and decoder share the layer {shared[-1]!r}: an update of one changes the "
+            "other. Fix: make two layers, unless the weights are meant to be tied.",
         )
 
 

@@ -1,6 +1,6 @@
 """The Keras side of a model that learns from x alone: compile, fit, evaluate, build and save."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import GeneratorType
 from typing import Any
 
@@ -11,13 +11,25 @@ import tensorflow as tf
 from tfvae import checks
 from tfvae.distributions.support import REALS, Support
 from tfvae.models.blockwise_model import BlockwiseModel
-from tfvae.models.data import check_passes, peek, prepare
+from tfvae.models.data import (
+    check_callbacks,
+    check_ends,
+    check_passes,
+    one_batch,
+    peek,
+    prepare,
+)
 from tfvae.models.feed import split_rows
-from tfvae.models.inputs import split_batch
+from tfvae.models.inputs import parts_of, split_batch
 from tfvae.models.oddities import note_oddities
 from tfvae.models.saving import check_reloads, checked_path, written_whole
 from tfvae.models.sparse import dense_batches
-from tfvae.models.value_checks import Watch, check_values, raises_data_errors
+from tfvae.models.value_checks import (
+    Watch,
+    batch_of_arrays,
+    check_values,
+    raises_data_errors,
+)
 
 
 class UnsupervisedModel(BlockwiseModel):
@@ -69,8 +81,10 @@ class UnsupervisedModel(BlockwiseModel):
             weighted_metrics: To be left out.
             run_eagerly: Whether to run every step in Python.
             steps_per_execution: Steps K that run as one program; callbacks of batches are called
-                once a program. The numbers are those of K = 1, bit for bit. "auto": as many as take
-                a fraction of a second, or 1 if a callback of yours looks at batches.
+                once a program. The numbers are those of K = 1; bit for bit, but for the last digit
+                where TensorFlow simplifies the two programs differently, as with a Poisson
+                likelihood. "auto": as many as take a fraction of a second, or 1 if a callback of
+                yours looks at batches.
             jit_compile: Whether XLA compiles the program. "auto": on an accelerator, and on a CPU
                 where the network has no convolutions and `fit` is long enough to repay the
                 compilation; the logger "tfvae" says what was chosen, at level INFO.
@@ -178,10 +192,7 @@ class UnsupervisedModel(BlockwiseModel):
             ValueError: If labels are given or an argument is out of range.
             DataError: If the data do not fit the model.
         """
-        if class_weight is not None:
-            raise ValueError(
-                "`class_weight` must be left out: there are no classes. Fix: `sample_weight`."
-            )
+        _refuse_classes(class_weight)
         _check_sizes(
             batch_size=batch_size,
             steps_per_epoch=steps_per_epoch,
@@ -189,18 +200,22 @@ class UnsupervisedModel(BlockwiseModel):
             validation_batch_size=validation_batch_size,
         )
         checks.integer("epochs", epochs, 0)
+        checks.integer("initial_epoch", initial_epoch, 0)
+        if not isinstance(validation_freq, Collection):
+            checks.positive_integer("validation_freq", validation_freq)
         if not 0.0 <= checks.finite_number("validation_split", validation_split) < 1.0:
             raise ValueError(
                 "`validation_split` must be in [0, 1). Received: "
                 f"validation_split={validation_split}."
             )
+        check_callbacks(callbacks)
         passes = epochs - initial_epoch
         check_passes("x", x, steps_per_epoch, passes)
         check_passes("validation_data", validation_data, validation_steps, passes)
         x = self._prepare("x", x, y, sample_weight, steps_per_epoch)
         if validation_data is not None:
             if isinstance(validation_data, tuple):
-                val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+                val_x, val_y, val_weight = parts_of(validation_data)
             else:
                 val_x, val_y, val_weight = validation_data, None, None
             validation_data = (
@@ -285,14 +300,18 @@ class UnsupervisedModel(BlockwiseModel):
             DataError: If the data do not fit the model.
         """
         _check_sizes(batch_size=batch_size, steps=steps)
-        if isinstance(x, GeneratorType):
-            x = self._checked(peek("x", x)[1])
-        elif isinstance(x, Mapping | list) or hasattr(x, "shape"):
+        if isinstance(x, GeneratorType | keras.utils.PyDataset):
+            check_ends("x", x, steps)
+            first, x = peek("x", x) if isinstance(x, GeneratorType) else (x[0], x)
+            self._check_and_build(batch_of_arrays(first))
+            x = self._checked(x)
+        elif isinstance(x, tf.data.Dataset):
+            check_ends("x", x, steps)
+            x = self._checked(x)
+        else:
             x = self._prepare("x", x, None, None, steps)
             if batch_size is None and steps is None:
                 batch_size = int(np.clip(2**20 // np.prod(self.event_shape), 32, 1024))
-        else:
-            x = self._checked(x)
         x = dense_batches(x, batch_size or 32, steps)
         return super().predict(
             x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
@@ -323,7 +342,7 @@ class UnsupervisedModel(BlockwiseModel):
         if isinstance(data, Mapping) or hasattr(data, "shape"):
             self.check_values(data)
             return data
-        return self._watch.over(data, self.support)
+        return self._watch.over(data, self.support, self.check_shapes)
 
     def _checked_fit(
         self,
@@ -365,10 +384,31 @@ class UnsupervisedModel(BlockwiseModel):
         elif not self.built:
             super()._maybe_symbolic_build(iterator)
 
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Updates the model on a batch, as `keras.Model.train_on_batch`; returns its metrics."""
+        _refuse_classes(class_weight)
+        batch = one_batch(x, y, sample_weight)
+        return super().train_on_batch(batch, return_dict=return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Returns the metrics of a batch, as `keras.Model.test_on_batch`."""
+        return super().test_on_batch(one_batch(x, y, sample_weight), return_dict=return_dict)
+
     def predict_on_batch(self, x: Any) -> Any:
         """Returns the reconstructions of a batch, as `keras.Model.predict_on_batch`."""
-        self.check_values(x)
-        return super().predict_on_batch(x)
+        batch = one_batch(x)
+        self._check_and_build(batch)
+        self.check_values(batch)
+        return super().predict_on_batch(batch)
 
     def check_shapes(self, inputs: Any) -> None:
         """Raises a `DataError` if a batch of inputs, or of their specs, does not fit the model."""
@@ -387,6 +427,14 @@ class UnsupervisedModel(BlockwiseModel):
             if self._input_shape and not self._reloads:  # once, for the structure stays
                 check_reloads(self, partial, self._input_shape)
                 self._reloads = True
+
+
+def _refuse_classes(class_weight: Any) -> None:
+    if class_weight is not None:
+        raise ValueError(
+            "`class_weight` must be left out: there are no classes. "
+            f"Received: class_weight={class_weight!r}. Fix: `sample_weight`."
+        )
 
 
 def _check_sizes(**sizes: Any) -> None:

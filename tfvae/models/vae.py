@@ -14,6 +14,7 @@ from tfvae.layers.building import build_once
 from tfvae.models.inputs import Inputs, check_condition_shape, check_shape, unpack
 from tfvae.models.latent_variable_model import LatentVariableModel
 from tfvae.models.observation import check_mask_is_as_built, check_observation
+from tfvae.models.rows import over_rows
 from tfvae.models.value_checks import check_values
 from tfvae.objectives.together import check_reparameterized
 from tfvae.random import fresh_seed, seed_pair
@@ -244,26 +245,14 @@ class VAE(LatentVariableModel):
         """Returns the posterior means of any amount of data, float32 [N, *latent_shape].
 
         Args:
-            inputs: Examples [N, *event_shape], or a dictionary of arrays.
+            inputs: Examples [N, *event_shape], sparse ones of scipy too, or a dictionary of arrays.
             batch_size: Examples at a time; 1024 by default.
 
         Raises:
             DataError: If they do not fit the model.
         """
-        batch = unpack(inputs, self.event_shape)
-        self._build_from_tensors(batch)
         size = checks.positive_integer("batch_size", 1024 if batch_size is None else batch_size)
-        self.check_values({k: v for k, v in batch._asdict().items() if v is not None})
-        parts = {"x": batch.x, "condition": batch.condition, "mask": batch.mask}
-        parts = {k: v for k, v in parts.items() if v is not None}
-
-        @tf.function(reduce_retracing=True, autograph=False)
-        def means(part: dict[str, tf.Tensor]) -> tf.Tensor:
-            return center(self.encoder(Inputs(**part).seen, part.get("condition")))
-
-        return np.concatenate(
-            [means(b).numpy() for b in tf.data.Dataset.from_tensor_slices(parts).batch(size)]
-        )
+        return over_rows(self, "embed", lambda batch, _: center(self.encode(batch)), inputs, size)
 
     def check_shapes(self, inputs: Any) -> None:
         parts = inputs if isinstance(inputs, dict) else {"x": inputs}

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfvae.distributions.support import NON_NEGATIVE, POSITIVE, REALS, Support
 from tfvae.errors import DataError
 from tfvae.models.arrays import as_array, is_sparse
+from tfvae.models.inputs import parts_of
 
 # Squares of larger numbers, over a small variance, leave float32.
 LARGEST = 1e15
@@ -195,33 +196,55 @@ class Watch:
     def __init__(self):
         self.error = None
 
-    def over(self, data: Any, support: Support) -> Any:
+    def over(self, data: Any, support: Support, check_shapes: Callable[[Any], None]) -> Any:
         """Returns a dataset, generator or `PyDataset` like `data`, of which each batch is checked.
+
+        Batches of generators and of `PyDataset`s may be what arrays may be: lists, data frames,
+        sparse matrices.
 
         Args:
             data: What Keras iterates; anything else is returned as it is.
             support: What x may be.
+            check_shapes: Raises a `DataError` for a dictionary of arrays that does not fit.
         """
+
+        def look(batch: Any, number: int) -> Any:
+            return self.look(batch, support, number, check_shapes)
+
         if isinstance(data, tf.data.Dataset):
             return data.enumerate().map(lambda number, batch: self._passed(number, batch, support))
         if isinstance(data, GeneratorType):
-            return (self.look(batch, support, number) for number, batch in enumerate(data))
+            return ((look(batch, number),) for number, batch in enumerate(data))
         if isinstance(data, keras.utils.PyDataset):
-            return _WatchedDataset(data, lambda *args: self.look(args[0], support, args[1]))
+            return _WatchedDataset(data, look)
         return data
 
-    def look(self, batch: Any, support: Support, number: int) -> Any:
-        """Returns a batch as it is, or raises a `DataError` that names the batch's number."""
+    def look(
+        self,
+        batch: Any,
+        support: Support,
+        number: int,
+        check_shapes: Callable[[Any], None] = lambda _: None,
+    ) -> Any:
+        """Returns a batch as arrays, or raises a `DataError` that names the batch's number."""
         try:
-            parts = {k: as_array(k, v) for k, v in _parts(batch).items()}
+            parts = batch_of_arrays(batch)
+            if 0 in parts["x"].shape[:1]:
+                raise DataError(
+                    "`x` must have at least one row in every batch. "
+                    f"Received: batch {number} of shape {tuple(parts['x'].shape)}. "
+                    "Fix: leave out empty batches."
+                )
+            check_shapes(parts)
             check_values(parts, support, number)
         except DataError as error:
             self.error = self.error or error  # a pipeline is ahead of its reader
             raise
-        return batch
+        return parts if len(parts) > 1 else parts["x"]
 
     def _passed(self, number: tf.Tensor, batch: Any, support: Support) -> Any:
-        parts, fine = _parts(batch), tf.constant(True)
+        parts = _parts(batch)
+        fine = tf.size(parts["x"]) > 0
         for name, tensor in parts.items():
             if name in BESIDE or name == "x":
                 mask = parts.get("mask") if name == "x" else None
@@ -237,12 +260,12 @@ class Watch:
             return tf.py_function(report, [number, *parts.values()], tf.bool)
 
         with tf.control_dependencies([tf.cond(fine, lambda: tf.constant(True), look_closer)]):
-            return tf.nest.map_structure(tf.identity, batch)
+            return tf.nest.map_structure(lambda t: None if t is None else tf.identity(t), batch)
 
 
 def _parts(batch: Any) -> dict[str, Any]:
     """Returns a batch as a dictionary; labels, which `predict` passes over, are left out."""
-    x, _, weight = keras.utils.unpack_x_y_sample_weight(batch)
+    x, _, weight = parts_of(batch)
     parts = dict(x) if isinstance(x, Mapping) else {"x": x}
     parts |= {} if weight is None else {"sample_weight": weight}
     return {k: v for k, v in parts.items() if v is not None}
@@ -261,6 +284,20 @@ def _graph_is_fine(tensor: tf.Tensor, support: Support, mask: Any) -> tf.Tensor:
     if np.any(support.is_integer) and tensor.dtype.is_floating:
         fine &= tf.equal(numbers, tf.round(numbers)) | ~tf.constant(support.is_integer)
     return tf.reduce_all(fine if mask is None else fine | (tf.cast(mask, tf.float32) == 0.0))
+
+
+def batch_of_arrays(batch: Any) -> dict[str, Any]:
+    """Returns a batch of a generator or `PyDataset` as dense arrays with rows, by key.
+
+    Raises:
+        DataError: If it has no x, or something in it is no array of numbers.
+    """
+    parts = {k: as_array(k, v) for k, v in _parts(batch).items()}
+    if "x" not in parts:
+        raise DataError(
+            f"`x` must be in every batch. Received: a batch of type {type(batch).__name__} without."
+        )
+    return {k: v.toarray() if is_sparse(v) else v for k, v in parts.items()}
 
 
 class _WatchedDataset(keras.utils.PyDataset):
@@ -295,6 +332,12 @@ def raises_data_errors(method: Callable) -> Callable:
         self._watch.error = None
         try:
             return method(self, *args, **kwargs)
+        except DataError as error:
+            # Keras puts what a layer says between its own lines.
+            said = str(error).rpartition("\x1b[1m")[2].partition("\x1b[0m")[0]
+            if said == str(error):
+                raise
+            raise DataError(said) from None
         except tf.errors.OpError as error:
             if self._watch.error is not None:
                 raise self._watch.error from None
