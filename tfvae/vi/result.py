@@ -167,6 +167,6 @@ class Fit:
         if self.pareto_k > limit:
             found.append(
                 f"k-hat is {self.pareto_k:.2f}, above {limit:.2f}: q is too far from the posterior;"
-                " try a richer surrogate ('full_rank', 'flow') or a reparameterised model"
+                f" try {self.surrogate.richer} or a reparameterised model"
             )
         return found
