@@ -1,23 +1,29 @@
-"""Variational posteriors beside the reference draws of posteriordb, and beside TFP's own.
+"""Variational posteriors beside the reference draws of posteriordb, and beside its peers.
 
-    TFVAE_DATA=<folder with posteriordb/> python benchmarks/posteriordb.py [--peer]
-        [--models kidiq_momiq ...] [--families full_rank ...]
+    TFVAE_DATA=<folder with posteriordb/> python benchmarks/posteriordb.py [--peers tfp numpyro]
+        [--models kidiq_momiq ...] [--families full_rank ...] [--environments FOLDER]
 
 For each model and family: the largest error of a posterior mean, in posterior standard deviations;
 the smallest and the largest ratio of standard deviations; k-hat; the verdict; seconds. All with
-default settings. `--peer` adds TFP's `fit_surrogate_posterior` on the same joint, with Adam 1e-2,
-as many gradient evaluations, and no other help.
+default settings. The peers, TFP's `fit_surrogate_posterior` on the same joint and NumPyro's
+automatic guides on the same model in a virtual environment that this script makes, have Adam 1e-2,
+as many gradient evaluations, and no other help. Models can be run one at a time: each prints rows
+of the one table. What a fit says against itself goes to the standard error.
 """
 
 import argparse
 import json
 import os
+import subprocess
+import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import environments  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
@@ -29,7 +35,16 @@ tfd, tfb = tfp.distributions, tfp.bijectors
 FLAT = 1e4  # scale of priors that stand for flat ones
 FAMILIES = ("mean_field", "full_rank", "low_rank", "flow")
 NUM_DRAWS = 20_000
-NUM_SAMPLES = 16  # draws a step of the peer; its steps take as many gradients in all
+NUM_SAMPLES = 16  # draws a step of a peer; its steps take as many gradients in all
+COLUMNS = ("model", "family", "mean error, sd", "sd ratio", "k-hat", "converged", "gradients", "s")
+PEERS = ("tfp", "numpyro")
+OPERATORS = {"mean_field": "diag", "full_rank": "tril"}  # of TFP's families
+GUIDES = {
+    "mean_field": "AutoNormal",
+    "full_rank": "AutoMultivariateNormal",
+    "low_rank": "AutoLowRankMultivariateNormal",
+    "flow": "AutoBNAFNormal",
+}
 
 
 class Ordered(tfd.Sample):
@@ -182,14 +197,15 @@ def errors(draws, reference):
     return max(means), min(ratios), max(ratios)
 
 
-def peer(joint, data, family, num_steps):
-    """TFP's surrogate posterior, trained by Adam 1e-2 with as many gradient evaluations."""
+def tfp_draws(joint, data, family, num_steps, seed):
+    """Draws of TFP's surrogate posterior, and the seconds that it took."""
     import tf_keras  # TFP's helper wants an optimizer of that world, which TFP brings along
 
+    start = time.perf_counter()
     pinned = joint.experimental_pin(**data)
     q = tfp.experimental.vi.build_affine_surrogate_posterior(
         pinned.event_shape,
-        operators="diag" if family == "mean_field" else "tril",
+        operators=OPERATORS[family],
         bijector=pinned.experimental_default_event_space_bijector(),
     )
     tfp.vi.fit_surrogate_posterior(
@@ -198,9 +214,69 @@ def peer(joint, data, family, num_steps):
         optimizer=tf_keras.optimizers.Adam(1e-2),
         num_steps=num_steps,
         sample_size=NUM_SAMPLES,
-        seed=[0, 0],
+        seed=[0, seed],
     )
-    return {k: v.numpy() for k, v in q.sample(NUM_DRAWS, seed=[0, 1])._asdict().items()}
+    draws = q.sample(NUM_DRAWS, seed=[1, seed])._asdict()
+    return {k: v.numpy() for k, v in draws.items()}, time.perf_counter() - start
+
+
+def numpyro_draws(python, model, data_path, family, num_steps, seed):
+    """Draws of NumPyro's guide, and the seconds that it took."""
+    worker = Path(__file__).parent / "peers" / "numpyro_worker.py"
+    with tempfile.TemporaryDirectory() as scratch:
+        output = os.path.join(scratch, "draws.npz")
+        numbers = [str(n) for n in (num_steps, NUM_SAMPLES, NUM_DRAWS, seed)]
+        arguments = [model, str(data_path), GUIDES[family], *numbers, output]
+        done = subprocess.run(
+            [python, str(worker), *arguments], stdout=subprocess.PIPE, text=True, check=True
+        )
+        with np.load(output) as draws:
+            return dict(draws), json.loads(done.stdout.splitlines()[-1])["seconds"]
+
+
+def print_row(*cells):
+    """Prints a row of the table."""
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+def measured(draws, reference):
+    """Returns the cells of the errors."""
+    mean, low, high = errors(draws, reference)
+    return f"{mean:.3f}", f"{low:.2f} to {high:.2f}"
+
+
+def measure(name, root, options):
+    """Prints the rows of one model."""
+    data_name, reference_name, make = MODELS[name]
+    data_path = root / f"data/data/{data_name}.json.zip"
+    model, data, derived = make(read(data_path))
+    reference = reference_draws(
+        root / f"reference_posteriors/draws/draws/{reference_name}.json.zip"
+    )
+    joint = tfd.JointDistributionCoroutineAutoBatched(model)
+    for family in options.families:
+        start = time.perf_counter()
+        fit = vi.fit(joint, data, surrogate=family, seed=options.seed, verbose=0)
+        seconds = time.perf_counter() - start
+        verdict = f"{fit.pareto_k:.2f}", "yes" if fit.converged else "no"
+        cells = measured(derived(fit.sample(NUM_DRAWS)), reference)
+        print_row(name, family, *cells, *verdict, fit.gradients, f"{seconds:.1f}")
+        for reason in fit.reasons:
+            print(f"{name}, {family}: {reason}", file=sys.stderr, flush=True)
+        steps, peers = fit.gradients // NUM_SAMPLES, {}
+        if "tfp" in options.peers and family in OPERATORS:
+            peers[f"TFP, {family}"] = lambda f=family, n=steps: tfp_draws(
+                joint, data, f, n, options.seed
+            )
+        if "numpyro" in options.peers:
+            python = environments.python_of("numpyro", options.environments.absolute())
+            peers[f"NumPyro, {GUIDES[family]}"] = lambda p=python, f=family, n=steps: numpyro_draws(
+                p, name, data_path, f, n, options.seed
+            )
+        for label, run in peers.items():
+            draws, seconds = run()
+            cells = measured(derived(draws), reference)
+            print_row(name, label, *cells, "", "", NUM_SAMPLES * steps, f"{seconds:.1f}")
 
 
 def main():
@@ -209,45 +285,16 @@ def main():
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--peer", action="store_true", help="also run TFP's own")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="FOLDER")
     options = parser.parse_args()
     if not os.environ.get("TFVAE_DATA"):
         parser.error("set TFVAE_DATA to the folder that holds posteriordb/.")
-    root = Path(os.environ["TFVAE_DATA"]) / "posteriordb"
     keras.utils.disable_interactive_logging()
-    print(
-        "| model | family | mean error, sd | sd ratio | k-hat | converged | gradients | seconds |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    print_row(*COLUMNS)
+    print_row(*["---"] * len(COLUMNS))
     for name in options.models:
-        data_name, reference_name, make = MODELS[name]
-        model, data, derived = make(read(root / f"data/data/{data_name}.json.zip"))
-        reference = reference_draws(
-            root / f"reference_posteriors/draws/draws/{reference_name}.json.zip"
-        )
-        joint = tfd.JointDistributionCoroutineAutoBatched(model)
-        for family in options.families:
-            start = time.perf_counter()
-            fit = vi.fit(joint, data, surrogate=family, seed=options.seed, verbose=0)
-            seconds = time.perf_counter() - start
-            mean, low, high = errors(derived(fit.sample(NUM_DRAWS)), reference)
-            print(
-                f"| {name} | {family} | {mean:.3f} | {low:.2f} to {high:.2f} | "
-                f"{fit.pareto_k:.2f} | {'yes' if fit.converged else 'no'} | {fit.gradients} | "
-                f"{seconds:.1f} |",
-                flush=True,
-            )
-            for reason in fit.reasons:
-                print("    " + reason, flush=True)
-            if options.peer and family in ("mean_field", "full_rank"):
-                start = time.perf_counter()
-                draws = peer(joint, data, family, fit.gradients // NUM_SAMPLES)
-                mean, low, high = errors(derived(draws), reference)
-                print(
-                    f"| {name} | TFP, {family} | {mean:.3f} | {low:.2f} to {high:.2f} | | | "
-                    f"{fit.gradients} | {time.perf_counter() - start:.1f} |",
-                    flush=True,
-                )
+        measure(name, Path(os.environ["TFVAE_DATA"]) / "posteriordb", options)
 
 
 if __name__ == "__main__":

@@ -15,15 +15,13 @@ import os
 import pathlib
 import statistics
 import subprocess
-import sys
 import tempfile
-import venv
 
+import environments
 import numpy as np
 
 HERE = pathlib.Path(__file__).parent
 ROWS = {"small": 60_000, "wide": 60_000, "conv": 6_000}
-PACKAGES = {"jax": ["jax"], "torch": ["torch", "numpy", "pythae"]}  # of a virtual environment
 PEERS = {  # name -> virtual environment, worker and its options
     "plain Keras": (None, "keras_worker.py", ["plain", "no-xla"]),
     "plain Keras, XLA": (None, "keras_worker.py", ["plain", "xla"]),
@@ -37,18 +35,6 @@ PEERS = {  # name -> virtual environment, worker and its options
 }
 BASELINES = {"Keras": ("plain Keras", "plain Keras, XLA"), "JAX": ("JAX scan",)}
 BASELINES["PyTorch"] = ("PyTorch",)
-
-
-def python_of(name, folder):
-    """Returns the interpreter of a virtual environment, which is made if need be."""
-    if name is None:
-        return sys.executable
-    python = folder / name / "bin" / "python"
-    if not python.exists():
-        print(f"Installing {', '.join(PACKAGES[name])} into {folder / name}", file=sys.stderr)
-        venv.create(folder / name, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES[name]], check=True)
-    return str(python)
 
 
 class Peer:
@@ -103,7 +89,7 @@ def measure(network, names, rounds, folder):
         try:
             for name in names:
                 environment, worker, options = PEERS[name]
-                python = python_of(environment, folder)
+                python = environments.python_of(environment, folder)
                 peers.append(Peer(name, python, worker, options, network, data))
                 peers[-1].run_epoch()
             for number in range(rounds):
@@ -131,7 +117,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument(
-        "--environments", type=pathlib.Path, default=HERE / ".environments", metavar="FOLDER"
+        "--environments", type=pathlib.Path, default=environments.DEFAULT, metavar="FOLDER"
     )
     options = parser.parse_args()
     for network in options.networks:

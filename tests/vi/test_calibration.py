@@ -7,6 +7,8 @@ import tensorflow_probability as tfp
 from scipy import stats
 
 from tfvae import DataError, vi
+from tfvae.vi.fitting import Fitter
+from tfvae.vi.many import ManyFits
 
 tfd = tfp.distributions
 
@@ -74,6 +76,31 @@ def test_names_that_do_not_fit_are_refused():
         vi.calibrate(normal_joint(), "y", verbose=0)
     with pytest.raises(DataError, match="must name nodes"):
         vi.calibrate(normal_joint(), ["x"], verbose=0)
+
+
+def assert_side_by_side(order):
+    """Each data set's own closed form, of fits that are made together."""
+    data = [{"y": np.float32(3.0 * np.random.default_rng(i).normal(size=3))} for i in range(3)]
+    fitter = Fitter(normal_joint(), data[0], seed=0)
+    many = ManyFits(fitter, len(data))
+    many.run(data, 2_000, seed=0)
+    variance = 1.0 / (1.0 / 9.0 + 3.0 / 0.25)
+    for i, other in enumerate(order):
+        many.load(i)
+        q = fitter.sampler.inference.surrogate(None)
+        exact = variance * np.sum(data[other]["y"], dtype="float64") / 0.25
+        np.testing.assert_allclose(q.mean(), [exact], atol=0.01)
+        np.testing.assert_allclose(q.stddev(), [variance**0.5], rtol=0.01)
+
+
+def test_fits_side_by_side_are_each_the_exact_posterior():
+    assert_side_by_side([0, 1, 2])
+
+
+@pytest.mark.slow
+def test_fits_that_change_places_are_rejected():
+    with pytest.raises(AssertionError):
+        assert_side_by_side([1, 0, 2])
 
 
 @pytest.mark.slow

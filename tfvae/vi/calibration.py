@@ -1,6 +1,7 @@
 """Simulation-based calibration (Talts et al., 2018, arXiv:1804.06788)."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
@@ -10,10 +11,14 @@ import tensorflow as tf
 from tfvae import checks
 from tfvae.random import fresh_seed, seed_pair
 from tfvae.vi.fitting import Fitter
+from tfvae.vi.many import ManyFits, group_size
+from tfvae.vi.surrogates import FullRank, MeanField
 from tfvae.vi.target import checked_nodes, named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_log = logging.getLogger(__name__)
 
 NUM_BINS = 20
 NUM_DRAWS = 99  # ranks are 0..99: five of them a bin
@@ -63,8 +68,9 @@ def calibrate(
 ) -> Calibration:
     """Fits data that the joint itself has drawn, and ranks the true latents among q's draws.
 
-    All fits run in one program, which the data go through. With `infer`, any other inference is
-    judged in the same way.
+    Gaussian surrogates are fitted to all data sets side by side, by one program. Other surrogates,
+    and joints that cannot be mapped over data sets, go one after another, and a warning is logged.
+    With `infer`, any other inference is judged in the same way.
 
     Args:
         joint: A joint distribution whose priors are proper.
@@ -100,20 +106,17 @@ def calibrate(
         return data, values
 
     names = list(joint._flat_resolve_names()) if hasattr(joint, "experimental_pin") else []
-    checked_nodes(joint, simulate(0)[0] | {n: 0.0 for n in observed if n not in names})
+    simulated = [simulate(0)]
+    checked_nodes(joint, simulated[0][0] | {n: 0.0 for n in observed if n not in names})
+    simulated += [simulate(i) for i in range(1, num_simulations)]
+    data = [values for values, _ in simulated]
     if infer is None:
-        fitter = Fitter(joint, simulate(0)[0], surrogate=surrogate, seed=seed, verbose=0)
-
-        def infer(data: dict[str, np.ndarray], seed: int) -> Mapping[str, np.ndarray]:
-            fitter.sampler.feed.put(data)
-            fitter.optimise(num_steps, seed=seed)
-            return fitter.sampler.draws(NUM_DRAWS, seed)[0]
-
+        fits = _fits(joint, data, surrogate, num_steps, seed)
+    else:
+        fits = (infer(values, seed + i) for i, values in enumerate(data))
     ranks: dict[str, list[int]] = {}
     bar = keras.utils.Progbar(num_simulations, verbose=verbose, unit_name="simulation")
-    for i in range(num_simulations):
-        data, latents = simulate(i)
-        draws = infer(data, seed + i)
+    for i, ((_, latents), draws) in enumerate(zip(simulated, fits, strict=True)):
         for name, true in latents.items():
             below = np.sum(np.asarray(draws[name]) < true, axis=0)
             for index in np.ndindex(true.shape):
@@ -122,6 +125,48 @@ def calibrate(
         bar.update(i + 1)
     arrays = {k: np.array(v) for k, v in ranks.items()}
     return Calibration(arrays, {k: _p_value(v) for k, v in arrays.items()})
+
+
+def _fits(
+    joint: Any, data: Sequence[dict[str, np.ndarray]], surrogate: Any, num_steps: int, seed: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields draws from q of each data set."""
+    fitter = Fitter(joint, data[0], surrogate=surrogate, seed=seed, verbose=0)
+    family = fitter.sampler.inference.surrogate
+    if not isinstance(family, MeanField | FullRank):  # networks and splines do not map rightly
+        _log.warning(
+            "Only Gaussian surrogates are fitted side by side: %s is fitted to one data set after "
+            "another.",
+            type(family).__name__,
+        )
+        yield from _one_by_one(fitter, data, num_steps, seed)
+        return
+    many = ManyFits(fitter, group_size(data[0], len(data)))
+    for first in range(0, len(data), many.num):
+        group = list(data[first : first + many.num])
+        filled = group + [group[0]] * (many.num - len(group))  # of one size: one program
+        try:
+            many.run(filled, num_steps, seed + first)
+        except (TypeError, ValueError, NotImplementedError, tf.errors.OpError) as error:
+            _log.warning(
+                "The joint cannot be mapped over data sets, so that they are fitted one after "
+                "another: %s",
+                str(error).splitlines()[0],
+            )
+            yield from _one_by_one(fitter, data[first:], num_steps, seed + first)
+            return
+        for i in range(len(group)):
+            many.load(i)
+            yield fitter.sampler.draws(NUM_DRAWS, seed + first + i)[0]
+
+
+def _one_by_one(
+    fitter: Fitter, data: Sequence[dict[str, np.ndarray]], num_steps: int, seed: int
+) -> Iterator[dict[str, np.ndarray]]:
+    for i, values in enumerate(data):
+        fitter.sampler.feed.put(values)
+        fitter.optimise(num_steps, seed=seed + i)
+        yield fitter.sampler.draws(NUM_DRAWS, seed + i)[0]
 
 
 def _p_value(ranks: np.ndarray) -> float:

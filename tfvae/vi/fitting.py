@@ -134,13 +134,19 @@ class Fitter:
         self._inference.set_weights(best.weights)
         return best, _reasons(best, runs)
 
+    def start(self, seed: int, index: int = 0) -> int:
+        """Puts q where the paths from some points lead; returns the number of other modes met."""
+        target = self._inference.target
+        self._inference.set_weights(self._initial)
+        starts = target.starts(NUM_STARTS, seed_pair(seed, "vi/starts", index))
+        found, num_rivals = best_gaussian(self._evaluate, starts, surrogates.DENSE, seed + index)
+        self._inference.surrogate.start(found.loc, found.scale)
+        return num_rivals
+
     def _run(self, num_steps: int, seed: int, index: int) -> Run:
         inference = self._inference
-        inference.set_weights(self._initial)
-        starts = inference.target.starts(NUM_STARTS, seed_pair(seed, "vi/starts", index))
+        num_rivals = self.start(seed, index)
         seed = seed + index
-        found, num_rivals = best_gaussian(self._evaluate, starts, surrogates.DENSE, seed)
-        inference.surrogate.start(found.loc, found.scale)
         bar = keras.utils.Progbar(
             num_steps, verbose=self._verbose, stateful_metrics=["elbo", "drift"], unit_name="step"
         )
@@ -168,7 +174,12 @@ class Fitter:
 def _reasons(best: Run, runs: list[Run]) -> list[str]:
     """Returns what is wrong with the way the optimisation went, in words."""
     found, outcome = [], best.outcome
-    if not outcome.is_settled:
+    if outcome.is_over and not outcome.is_settled:
+        found.append(
+            f"q still wanders by {outcome.drift:.2g} standard deviations a stage at the least "
+            "learning rate, and gains nothing: the family does not hold the posterior"
+        )
+    elif not outcome.is_settled:
         found.append(
             f"the {outcome.steps} steps ran out while q still drifted by {outcome.drift:.2g} "
             "standard deviations a stage: raise num_steps"

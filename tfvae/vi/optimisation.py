@@ -38,12 +38,14 @@ class Outcome(NamedTuple):
         steps: Steps taken.
         drift: sds that the last two averages differ by, at most over coordinates.
         is_settled: Whether it came to rest before the steps ran out.
+        is_over: Whether it ended before the steps ran out, at rest or because nothing was gained.
         skipped: Steps left out because their gradient was not finite.
     """
 
     steps: int
     drift: float
     is_settled: bool
+    is_over: bool
     skipped: int
 
 
@@ -55,8 +57,108 @@ class Moments(NamedTuple):
     log_weight: np.ndarray
 
 
+class Progress:
+    """When the rate of one fit falls, and when it ends.
+
+    Attributes:
+        rate: Learning rate of the next stage, in units of q's scale.
+        length: Its steps.
+        drift: sds that the last two averages differ by.
+    """
+
+    def __init__(self):
+        self.rate, self.length, self.drift = RATE, float(FIRST_STAGE), np.inf
+        self._at_rest, self._quiet = 0, 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is gained by another stage."""
+        return self._at_rest >= 2 or self._quiet >= QUIET_STAGES
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it came to rest."""
+        return self._at_rest >= 2 or (self._quiet >= QUIET_STAGES and self.drift < QUIET)
+
+    def advance(self, before: Moments, now: Moments, *, may_end: bool = True) -> None:
+        """Hears of the moments before and after a stage."""
+        self.drift = _drift(before, now)
+        gains = _gains(before, now) or not may_end
+        self._at_rest = self._at_rest + 1 if self.drift < AT_REST and not gains else 0
+        self._quiet = self._quiet + 1 if self.rate == LEAST_RATE and not gains else 0
+        if self.drift < SETTLED or not gains:
+            self.rate = max(self.rate * DECAY, LEAST_RATE)
+            self.length = min(self.length * GROWTH, LONGEST_STAGE)
+
+
+class Adam:
+    """Adam with averaged iterates, on the weights of one fit or on those of many side by side.
+
+    Args:
+        weights: Variables, [*lead, ...].
+        rates: Learning rate of each, relative to that of a stage.
+        lead: () for one fit, or (M,).
+    """
+
+    def __init__(self, weights: list[tf.Variable], rates: list[float], lead: tuple[int, ...] = ()):
+        self._weights, self._rates, self._lead = weights, rates, lead
+        slots = [[tf.Variable(tf.zeros_like(w), trainable=False) for w in weights] for _ in "123"]
+        self._first, self._second, self._sums = slots
+        self.skipped = tf.Variable(tf.zeros(lead, tf.int64), trainable=False)
+
+    def run_stage(
+        self,
+        length: tf.Tensor,
+        rate: tf.Tensor,
+        gradients: Callable[[tf.Tensor], list[tf.Tensor]],
+    ) -> None:
+        """Takes `length` steps and leaves the mean of the second half's iterates in the weights.
+
+        Args:
+            length: Steps, a scalar.
+            rate: Learning rate, [*lead].
+            gradients: From the step's number in the stage to the gradients of the weights.
+        """
+        for variable in (*self._first, *self._second, *self._sums):
+            variable.assign(tf.zeros_like(variable))
+        half = length // 2
+
+        def body(i: tf.Tensor) -> tuple[tf.Tensor]:
+            self._take_step(i, rate, gradients(i))
+            for weight, total in zip(self._weights, self._sums, strict=True):
+                share = tf.where(i >= half, 1.0 / tf.cast(length - half, tf.float32), 0.0)
+                total.assign_add(share * weight)
+            return (i + 1,)
+
+        tf.while_loop(lambda i: i < length, body, (tf.constant(0),), parallel_iterations=1)
+        for weight, total in zip(self._weights, self._sums, strict=True):
+            weight.assign(total)
+
+    def _take_step(self, i: tf.Tensor, rate: tf.Tensor, gradients: list[tf.Tensor]) -> None:
+        lead = len(self._lead)
+        finite = [
+            tf.reduce_all(tf.math.is_finite(g), list(range(lead, g.shape.rank))) for g in gradients
+        ]
+        ok = tf.reduce_all(tf.stack(finite), axis=0)  # [*lead]
+        self.skipped.assign_add(tf.cast(~ok, tf.int64))
+        count = tf.cast(i + 1, tf.float32)
+        correction = tf.sqrt(1.0 - BETA_2**count) / (1.0 - BETA_1**count)
+        for weight, own_rate, first, second, gradient in zip(
+            self._weights, self._rates, self._first, self._second, gradients, strict=True
+        ):
+            shape = [*self._lead] + [1] * (weight.shape.rank - lead)
+            applies, step = tf.reshape(ok, shape), tf.reshape(rate * own_rate, shape)
+            # A step without a finite gradient changes neither the weights nor the moments.
+            m = BETA_1 * first + (1.0 - BETA_1) * gradient
+            v = BETA_2 * second + (1.0 - BETA_2) * tf.square(gradient)
+            update = step * correction * m / (tf.sqrt(v) + EPSILON)
+            first.assign(tf.where(applies, m, first))
+            second.assign(tf.where(applies, v, second))
+            weight.assign_sub(tf.where(applies, update, tf.zeros_like(update)))
+
+
 class Optimizer:
-    """Adam with averaged iterates, K steps of it one program.
+    """Stages of one fit, each a program.
 
     Args:
         inference: The model.
@@ -65,14 +167,10 @@ class Optimizer:
 
     def __init__(self, inference: Inference, next_batch: Callable[[], None] | None = None):
         self._inference, self._next_batch = inference, next_batch
-        self._weights = [v.value for v in inference.trainable_variables]
-        self._rates = [rate_of(inference.surrogate, v) for v in inference.trainable_variables]
-        slots = [
-            [tf.Variable(tf.zeros_like(w), trainable=False) for w in self._weights] for _ in "123"
-        ]
-        self._first, self._second, self._sums = slots
+        variables = inference.trainable_variables
+        self._weights = [v.value for v in variables]
+        self._adam = Adam(self._weights, [rate_of(inference.surrogate, v) for v in variables])
         self._step = tf.Variable(0, trainable=False, dtype=tf.int64)
-        self._skipped = tf.Variable(0, trainable=False, dtype=tf.int64)
         # XLA is left out: it takes longer to compile such a step than the steps take, and compiles
         # an AutoBatched joint anew at every one.
         self._stage = Program(self._run_stage)
@@ -81,33 +179,24 @@ class Optimizer:
     def run(self, num_steps: int, seed: int, report: Callable[[int, dict], None]) -> Outcome:
         """Optimises for at most `num_steps` steps; `report` hears of each stage."""
         self._step.assign(0)
-        self._skipped.assign(0)
-        rate, length, taken, at_rest, quiet = RATE, FIRST_STAGE, 0, 0, 0
-        drift, before = np.inf, self.moments(seed)
-        while taken < num_steps and at_rest < 2 and quiet < QUIET_STAGES:
-            length_now = int(min(length, num_steps - taken))
-            self._start_stage()
+        self._adam.skipped.assign(0)
+        progress, taken, before = Progress(), 0, self.moments(seed)
+        while taken < num_steps and not progress.is_over:
+            length = int(min(progress.length, num_steps - taken))
             self._stage(
-                tf.constant(length_now),
-                tf.constant(rate),
+                tf.constant(length),
+                tf.constant(progress.rate),
                 seed_pair(seed, "vi/steps"),
                 tf.constant(taken),
             )
-            for weight, total in zip(self._weights, self._sums, strict=True):
-                weight.assign(total)
             self._inference.surrogate.recentre()
-            taken += length_now
+            taken += length
             now = self.moments(seed)
-            drift = _drift(before, now)
-            gains = _gains(before, now) or not self._inference.schedules_over(taken)
-            at_rest = at_rest + 1 if drift < AT_REST and not gains else 0
-            quiet = quiet + 1 if rate == LEAST_RATE and not gains else 0
-            report(taken, {"elbo": float(np.mean(now.log_weight)), "drift": drift})
-            if drift < SETTLED or not gains:
-                rate, length = max(rate * DECAY, LEAST_RATE), min(length * GROWTH, LONGEST_STAGE)
+            progress.advance(before, now, may_end=self._inference.schedules_over(taken))
+            report(taken, {"elbo": float(np.mean(now.log_weight)), "drift": progress.drift})
             before = now
-        is_settled = at_rest >= 2 or (quiet >= QUIET_STAGES and drift < QUIET)
-        return Outcome(taken, float(drift), is_settled, int(self._skipped))
+        skipped = int(self._adam.skipped)
+        return Outcome(taken, progress.drift, progress.is_settled, progress.is_over, skipped)
 
     def moments(self, seed: int) -> Moments:
         """Returns moments of q over draws that are the same at every call."""
@@ -118,46 +207,19 @@ class Optimizer:
         u = draws.z[:, 0]
         return tf.reduce_mean(u, 0), tf.math.reduce_std(u, 0), draws.log_weight[:, 0]
 
-    def _start_stage(self) -> None:
-        for variable in (*self._first, *self._second, *self._sums):
-            variable.assign(tf.zeros_like(variable))
-
     def _run_stage(
         self, length: tf.Tensor, rate: tf.Tensor, seed: tf.Tensor, taken: tf.Tensor
     ) -> None:
-        """Takes `length` steps; the mean of the second half's iterates is in the sums."""
-        half = length // 2
+        def gradients(i: tf.Tensor) -> list[tf.Tensor]:
+            if self._next_batch is not None:
+                self._next_batch()
+            with tf.GradientTape() as tape:
+                draws = self._inference(tf.stack([seed[0], taken + i]))
+                loss = self._inference.loss(draws, self._step)
+            self._step.assign_add(1)
+            return tape.gradient(loss, self._weights, unconnected_gradients="zero")
 
-        def body(i: tf.Tensor) -> tuple[tf.Tensor]:
-            self._take_step(i, rate, tf.stack([seed[0], taken + i]))
-            for weight, total in zip(self._weights, self._sums, strict=True):
-                share = tf.where(i >= half, 1.0 / tf.cast(length - half, tf.float32), 0.0)
-                total.assign_add(share * weight)
-            return (i + 1,)
-
-        tf.while_loop(lambda i: i < length, body, (tf.constant(0),), parallel_iterations=1)
-
-    def _take_step(self, i: tf.Tensor, rate: tf.Tensor, seed: tf.Tensor) -> None:
-        if self._next_batch is not None:
-            self._next_batch()
-        with tf.GradientTape() as tape:
-            loss = self._inference.loss(self._inference(seed), self._step)
-        gradients = tape.gradient(loss, self._weights, unconnected_gradients="zero")
-        ok = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
-        self._step.assign_add(1)
-        self._skipped.assign_add(tf.where(ok, tf.constant(0, tf.int64), tf.constant(1, tf.int64)))
-        count = tf.cast(i + 1, tf.float32)
-        correction = tf.sqrt(1.0 - BETA_2**count) / (1.0 - BETA_1**count)
-        for weight, own_rate, first, second, gradient in zip(
-            self._weights, self._rates, self._first, self._second, gradients, strict=True
-        ):
-            # A step without a finite gradient changes neither the weights nor the moments.
-            m = BETA_1 * first + (1.0 - BETA_1) * gradient
-            v = BETA_2 * second + (1.0 - BETA_2) * tf.square(gradient)
-            update = rate * own_rate * correction * m / (tf.sqrt(v) + EPSILON)
-            first.assign(tf.where(ok, m, first))
-            second.assign(tf.where(ok, v, second))
-            weight.assign_sub(tf.where(ok, update, tf.zeros_like(update)))
+        self._adam.run_stage(length, rate, gradients)
 
 
 def _drift(before: Moments, now: Moments) -> float:

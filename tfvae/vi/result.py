@@ -12,6 +12,8 @@ from tfvae.vi.sampling import Sampler
 from tfvae.vi.summary import Summary, summarise
 
 NUM_DRAWS = 10_000  # of q: for the bound, k-hat, means and tables
+LARGEST_SHIFT = 0.25  # of a mean, in posterior standard deviations
+LARGEST_RATIO = 4 / 3  # of q's standard deviation to the posterior's, either way
 
 
 class Bound(NamedTuple):
@@ -39,15 +41,19 @@ class Fit:
         self.sampler, self.steps, self.seed, self.gradients = sampler, steps, seed, gradients
         self.inference, self.feed = sampler.inference, sampler.feed
         self.surrogate = self.inference.surrogate
-        log_weight = self.log_weights(NUM_DRAWS, stream="vi/bound")
+        draws, u, log_q = sampler.draws(NUM_DRAWS, seed, "vi/bound")
+        log_weight = sampler.log_joint(u) - log_q
         bad = ~np.isfinite(log_weight)
         self.elbo = Bound(
             float(np.mean(log_weight)) if not bad.any() else -np.inf,
             float(np.std(log_weight) / np.sqrt(log_weight.size)) if not bad.any() else np.inf,
         )
-        self.pareto_k = psis.smooth(np.where(bad, -np.inf, log_weight)).pareto_k
+        smoothed = psis.smooth(np.where(bad, -np.inf, log_weight))
+        self.pareto_k = smoothed.pareto_k
         self.optimisation_reasons = list(reasons)
         self.reasons = self.optimisation_reasons + self._complaints(bad)
+        if self.pareto_k <= psis.threshold(NUM_DRAWS):
+            self.reasons += _corrections(draws, np.exp(smoothed.log_weight))
 
     @property
     def converged(self) -> bool:
@@ -167,6 +173,43 @@ class Fit:
         if self.pareto_k > limit:
             found.append(
                 f"k-hat is {self.pareto_k:.2f}, above {limit:.2f}: q is too far from the posterior;"
-                " try a richer surrogate ('full_rank', 'flow') or a reparameterised model"
+                f" try {self.surrogate.richer} or a reparameterised model"
             )
         return found
+
+
+def _corrections(draws: dict[str, np.ndarray], weight: np.ndarray) -> list[str]:
+    """Returns in which latents q is far from the posterior that good importance weights show.
+
+    A k-hat below its threshold says that the weights can mend q, not that q needs no mending.
+
+    Args:
+        draws: Draws of q by name, [S, ...] each.
+        weight: Their normalised importance weights, [S].
+    """
+    found, share = [], np.full_like(weight, 1.0 / weight.size)
+    for name, values in draws.items():
+        values = np.asarray(values, "float64").reshape(weight.size, -1)
+        (mean, scale), (true_mean, true_scale) = (_moments(values, w) for w in (share, weight))
+        varies = (scale > 0.0) & (true_scale > 0.0)
+        if not varies.any():
+            continue
+        shift = np.max((np.abs(mean - true_mean)[varies]) / true_scale[varies])
+        ratio = scale[varies] / true_scale[varies]
+        worst = ratio[np.argmax(np.abs(np.log(ratio)))]
+        if shift > LARGEST_SHIFT:
+            found.append(f"the mean of `{name}` is {shift:.2f} posterior sd off")
+        if max(worst, 1.0 / worst) > LARGEST_RATIO:
+            found.append(f"the sd of `{name}` is {worst:.2f} of the posterior's")
+    if not found:
+        return []
+    return [
+        f"importance weights say that {', '.join(found)}: take `expectation`, which corrects it, "
+        "or a richer family"
+    ]
+
+
+def _moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns weighted means and standard deviations of columns."""
+    mean = weight @ values
+    return mean, np.sqrt(weight @ (values - mean) ** 2)

@@ -32,6 +32,8 @@ class Surrogate(StochasticLayer):
         event_shape: (D,), the number of unconstrained coordinates.
     """
 
+    richer = "surrogate='full_rank', 'flow'"  # what may do where this family does not
+
     def __init__(self, event_shape: tuple[int, ...], **kwargs: Any):
         super().__init__(**kwargs)
         self.event_shape = checks.shape("event_shape", event_shape)
@@ -163,6 +165,8 @@ class FullRank(_Triangular):
     TensorShape([3])
     """
 
+    richer = "surrogate='flow'"
+
     def call(self, condition: tf.Tensor | None = None) -> Any:
         return tfd.MultivariateNormalTriL(self.mean_parameter(), self.scale_tril())
 
@@ -226,6 +230,8 @@ class SplineFlow(_Triangular):
     >>> SplineFlow((3,))(None).event_shape
     TensorShape([3])
     """
+
+    richer = "another seed"
 
     def __init__(self, event_shape: tuple[int, ...], **kwargs: Any):
         super().__init__(event_shape, **kwargs)

@@ -1,5 +1,6 @@
 """The posterior to approximate: a joint distribution pinned on data, over a flat real vector."""
 
+import copy
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -76,6 +77,12 @@ class Target:
     def labels(self) -> list[tuple[str, tuple[int, ...]]]:
         """Name and shape of each latent, in the order in which the joint names them."""
         return [(n, self._shapes[n]) for n in self.names]
+
+    def at(self, values: Mapping[str, Any]) -> "Target":
+        """Returns the posterior given other values of the same shapes."""
+        other = copy.copy(self)
+        other.values = dict(values)
+        return other
 
     def __call__(self, u: tf.Tensor) -> LogDensity:
         """Returns the densities at points u, [S, D]."""
