@@ -1,9 +1,9 @@
-"""What data checks and the guard cost, as a share of an epoch through `model.fit`.
+"""What data checks and the guard cost, as a share of the time of `model.fit`.
 
-    python benchmarks/guard_cost.py [--rounds 21] [--rows 20000]
+    python benchmarks/guard_cost.py [--rounds 11] [--rows 20000] [--epochs 4] [--kinds NAME ...]
 
 784-400-50, Bernoulli, batch 128, Adam 1e-3. Configurations alternate with the bare one of their
-kind in one process; the table gives the median share by which an epoch is longer, and the quartiles
+kind in one process; the table gives the median share by which a `fit` is longer, and the quartiles
 that show the noise. The bare model applies every update and looks at no value.
 """
 
@@ -53,24 +53,28 @@ KINDS = {
 }
 
 
-def seconds(model, data):
-    """Returns the time of one epoch."""
+def seconds(model, data, epochs):
+    """Returns the time of a `fit`."""
     batch_size = None if isinstance(data, tf.data.Dataset) else BATCH_SIZE
     start = time.perf_counter()
-    model.fit(data, batch_size=batch_size, epochs=1, verbose=0, shuffle=batch_size is not None)
+    shuffle = batch_size is not None
+    model.fit(data, batch_size=batch_size, epochs=epochs, verbose=0, shuffle=shuffle)
     return time.perf_counter() - start
 
 
 def main():
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--epochs", type=int, default=4, help="of each `fit`")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     options = parser.parse_args()
     rows = options.rows // BATCH_SIZE * BATCH_SIZE
     x = (np.random.default_rng(0).random((rows, 784)) < 0.2).astype("float32")
-    print(f"{'share of an epoch':50} {'median':>7} {'quartiles':>15}")
-    for kind, (arguments, as_stream) in KINDS.items():
+    print(f"{'share of a fit':50} {'median':>7} {'quartiles':>15}")
+    for kind in options.kinds:
+        arguments, as_stream = KINDS[kind]
         data = x if as_stream is None else as_stream(x)
         bare = make(Bare, **arguments)
         bare.check_data = False
@@ -84,12 +88,12 @@ def main():
             "guard with a norm limit": limited,
         }
         for model in (bare, *models.values()):
-            seconds(model, data)  # traces, compiles and warms up
+            seconds(model, data, options.epochs)  # traces, compiles and warms up
         shares = {name: [] for name in models}
         for turn in range(options.rounds):
             for name, model in models.items():
                 pair = (bare, model)[:: 1 if turn % 2 else -1]  # neither is always first
-                taken = {id(m): seconds(m, data) for m in pair}
+                taken = {id(m): seconds(m, data, options.epochs) for m in pair}
                 shares[name].append(taken[id(model)] / taken[id(bare)] - 1.0)
         for name, values in shares.items():
             low, _, high = statistics.quantiles(values, n=4)
