@@ -13,7 +13,7 @@ from tfvae.vi.summary import Summary, summarise
 
 NUM_DRAWS = 10_000  # of q: for the bound, k-hat, means and tables
 LARGEST_SHIFT = 0.25  # of a mean, in posterior standard deviations
-LARGEST_RATIO = 4 / 3  # of q's standard deviation to the posterior's, either way
+LARGEST_RATIO = 1.25  # of q's standard deviation to the posterior's, either way
 
 
 class Bound(NamedTuple):
@@ -191,7 +191,8 @@ def _corrections(draws: dict[str, np.ndarray], weight: np.ndarray) -> list[str]:
     for name, values in draws.items():
         values = np.asarray(values, "float64").reshape(weight.size, -1)
         (mean, scale), (true_mean, true_scale) = (_moments(values, w) for w in (share, weight))
-        varies = (scale > 0.0) & (true_scale > 0.0)
+        # A constant, such as the diagonal of a correlation matrix, has no scale but rounding.
+        varies = np.minimum(scale, true_scale) > 1e-6 * np.abs(mean)
         if not varies.any():
             continue
         shift = np.max((np.abs(mean - true_mean)[varies]) / true_scale[varies])
