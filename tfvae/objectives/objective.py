@@ -45,10 +45,10 @@ class Objective(keras.layers.Layer):
 
     def __init__(self, dtype: Any = "float32", **kwargs: Any):
         for name in ("beta", "free_bits"):
-            if name in kwargs:
+            if self.weights_draws and name in kwargs:
                 raise ValueError(
-                    f"`{name}` must be left out of {type(self).__name__}, of which it makes no "
-                    f"bound. Received: {name}={kwargs[name]!r}. Fix: use "
+                    f"`{name}` must be left out of {type(self).__name__}, which would bound "
+                    f"nothing with it. Received: {name}={kwargs[name]!r}. Fix: use "
                     f"`objectives.ELBO({name}=...)` in its place."
                 )
         super().__init__(dtype="float32", **kwargs)
