@@ -15,6 +15,18 @@ tf.config.set_logical_device_configuration(
 )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _seeded_module():
+    """Initial weights that a test does not seed are the same in every run of its module."""
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _seeded_test(_seeded_module):
+    """And in every run of one test."""
+    keras.utils.set_random_seed(0)
+
+
 @pytest.fixture(scope="session")
 def replicas():
     """Two replicas; a process has one strategy, for TensorFlow mixes up the collectives of two."""

@@ -385,7 +385,7 @@ def trainable(masked):
     """A copy that may be trained."""
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(masked))
     copy.encode({"x": HOLES, "mask": MASK})
-    copy.compile(keras.optimizers.SGD(1e-3), jit_compile=False)
+    copy.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
     return copy
 
 

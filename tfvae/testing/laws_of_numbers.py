@@ -59,7 +59,8 @@ def batching_does_not_bend_the_metrics(model: Any, data: Any) -> None:
     results = [model.evaluate(data, batch_size=b, verbose=0, return_dict=True) for b in sizes]
     if model.has_exact_kl and not isinstance(model, LadderVAE):  # its levels depend on draws
         exact = [r["kl"] for r in results]
-        np.testing.assert_allclose(exact, exact[0], rtol=1e-6)
+        # A small KL is what terms of about one leave: atol is the rounding of those.
+        np.testing.assert_allclose(exact, exact[0], rtol=1e-6, atol=1e-6)
     spread = np.ptp([r["log_likelihood"] for r in results])
     require(spread < 0.2 * abs(results[0]["log_likelihood"]), f"log_likelihood moves by {spread}")
 
