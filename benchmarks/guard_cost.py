@@ -1,13 +1,17 @@
-"""What data checks and the guard cost, as a share of the time of `model.fit`.
+"""What the guard and the data checks cost, as shares of the time of training.
 
-    python benchmarks/guard_cost.py [--rounds 11] [--rows 20000] [--epochs 4] [--kinds NAME ...]
+    python benchmarks/guard_cost.py [--pairs 200] [--rows 20000] [--kinds NAME ...]
 
-784-400-50, Bernoulli, batch 128, Adam 1e-3. Configurations alternate with the bare one of their
-kind in one process; the table gives the median share by which a `fit` is longer, and the quartiles
-that show the noise. The bare model applies every update and looks at no value.
+784-400-50, Bernoulli, batch 128, Adam 1e-3, 26 steps a program. The bare model applies every update
+and looks at no value. Programs of the bare model and of another take turns in one process, so that
+both meet the same noise: the table gives the median over pairs of programs of the share by which
+the other takes longer, and the interval in which that median lies with 95 % confidence. Of a
+dataset an epoch is one turn, for its pipeline may run ahead. Arrays are looked at once a `fit`: the
+last line gives that as a share of one epoch.
 """
 
 import argparse
+import math
 import os
 import statistics
 import time
@@ -19,86 +23,112 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 import tfvae  # noqa: E402
+from tfvae.models.execution import Blocks  # noqa: E402
+from tfvae.models.feed import Feed, Stream  # noqa: E402
 
-BATCH_SIZE = 128
-
-
-class Bare(tfvae.VAE):
-    """A VAE without guard."""
-
-    def train_step(self, data):
-        """Updates the model, whatever the gradient."""
-        return self.bare_train_step(data)
+BATCH_SIZE, STEPS = 128, 26
+KINDS = ("arrays", "arrays, XLA", "dataset", "dataset, XLA")
 
 
-def make(cls, **arguments):
-    """Returns a compiled model of a class."""
-    parts = tfvae.recipes.vae((784,), latent_size=50, units=(400,), seed=0)
-    model = cls(parts.encoder, parts.decoder, seed=0)
+def make(data, with_xla, is_guarded=True, is_watched=False, **arguments):
+    """Returns a function that trains a model of its own for one turn.
+
+    Args:
+        data: Array of rows, of which a turn takes one program, or a dataset, of which it takes all.
+        with_xla: Whether XLA compiles the program.
+        is_guarded: Whether the model has its guard.
+        is_watched: Whether batches of a dataset are looked at.
+        arguments: Of `compile`.
+    """
+    model = tfvae.recipes.vae((784,), latent_size=50, units=(400,), seed=0)
     model.compile(keras.optimizers.Adam(1e-3), **arguments)
-    return model
+    model.build((None, 784))
+    model.optimizer.build(model.trainable_variables)
+    model.check_data = is_watched
+    step = model.train_step if is_guarded else model.bare_train_step
+    bare_step = model.bare_train_step if is_guarded and not arguments else None
+    blocks = Blocks(model, step, bare_step)
+    if isinstance(data, np.ndarray):
+        feed = Feed(data, BATCH_SIZE, seed=0, counter=lambda: 0)
+        return lambda: blocks(feed.blocks(STEPS), STEPS, with_xla)
+    dataset = model._checked(data)
+
+    def all_of_it():
+        feed, iterator = Stream(data), iter(dataset)
+        for _ in range(int(data.cardinality()) // STEPS):
+            blocks(feed.blocks(STEPS, iterator), STEPS, with_xla)
+
+    return all_of_it
 
 
-def stream(x):
-    """Returns the rows as a dataset."""
-    return tf.data.Dataset.from_tensor_slices(x).batch(BATCH_SIZE, drop_remainder=True)
-
-
-GRAPH = {"jit_compile": False, "steps_per_execution": 1}
-KINDS = {
-    "arrays, one step": (GRAPH, None),
-    "arrays, 26 steps": (GRAPH | {"steps_per_execution": 26}, None),
-    "arrays, 26 steps, XLA": ({"jit_compile": True, "steps_per_execution": 26}, None),
-    "dataset, 26 steps": (GRAPH | {"steps_per_execution": 26}, stream),
-}
-
-
-def seconds(model, data, epochs):
-    """Returns the time of a `fit`."""
-    batch_size = None if isinstance(data, tf.data.Dataset) else BATCH_SIZE
+def seconds(turn):
+    """Returns the time of a turn."""
     start = time.perf_counter()
-    shuffle = batch_size is not None
-    model.fit(data, batch_size=batch_size, epochs=epochs, verbose=0, shuffle=shuffle)
+    turn()
     return time.perf_counter() - start
+
+
+def shares(bare, other, pairs):
+    """Returns by which share the other turn is longer than the bare one, pair by pair."""
+    found = []
+    for i in range(pairs):
+        order = (bare, other)[:: 1 if i % 2 else -1]  # neither is always first
+        taken = {id(turn): seconds(turn) for turn in order}
+        found.append(taken[id(other)] / taken[id(bare)] - 1.0)
+    return found
+
+
+def median_interval(values):
+    """Returns where the median of what the values are drawn from lies, by ranks, at 95 %."""
+    values, margin = sorted(values), 0.98 * math.sqrt(len(values))
+    middle = len(values) / 2
+    return values[max(0, round(middle - margin))], values[
+        min(len(values) - 1, round(middle + margin))
+    ]
+
+
+def look(x):
+    """Returns the time of one look at all rows."""
+    model = tfvae.recipes.vae((784,), seed=0)
+    model.build((None, 784))
+    return statistics.median(seconds(lambda: model.check_values({"x": x})) for _ in range(9))
+
+
+def epoch(turn, rows):
+    """Returns the time of an epoch, of turns of one program."""
+    return statistics.median(seconds(turn) for _ in range(9)) * rows / BATCH_SIZE / STEPS
 
 
 def main():
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--epochs", type=int, default=4, help="of each `fit`")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     options = parser.parse_args()
-    rows = options.rows // BATCH_SIZE * BATCH_SIZE
+    rows = max(1, options.rows // (BATCH_SIZE * STEPS)) * BATCH_SIZE * STEPS
     x = (np.random.default_rng(0).random((rows, 784)) < 0.2).astype("float32")
-    print(f"{'share of a fit':50} {'median':>7} {'quartiles':>15}")
+    print(f"{'share of the time of training':45} {'median':>7} {'95 % interval':>15}")
     for kind in options.kinds:
-        arguments, as_stream = KINDS[kind]
-        data = x if as_stream is None else as_stream(x)
-        bare = make(Bare, **arguments)
-        bare.check_data = False
-        guarded = make(tfvae.VAE, **arguments)
-        guarded.check_data = False
-        limited = make(tfvae.VAE, skip_above_norm=1e6, **arguments)
-        limited.check_data = False
-        models = {
-            "guard": guarded,
-            "guard and checks": make(tfvae.VAE, **arguments),
-            "guard with a norm limit": limited,
-        }
-        for model in (bare, *models.values()):
-            seconds(model, data, options.epochs)  # traces, compiles and warms up
-        shares = {name: [] for name in models}
-        for turn in range(options.rounds):
-            for name, model in models.items():
-                pair = (bare, model)[:: 1 if turn % 2 else -1]  # neither is always first
-                taken = {id(m): seconds(m, data, options.epochs) for m in pair}
-                shares[name].append(taken[id(model)] / taken[id(bare)] - 1.0)
-        for name, values in shares.items():
-            low, _, high = statistics.quantiles(values, n=4)
+        with_xla, is_dataset = "XLA" in kind, "dataset" in kind
+        data = tf.data.Dataset.from_tensor_slices(x).batch(BATCH_SIZE) if is_dataset else x
+        pairs = max(10, options.pairs // 3) if is_dataset else options.pairs
+        bare = make(data, with_xla, is_guarded=False)
+        others = {"guard": make(data, with_xla)}
+        if is_dataset:
+            others["guard and checks"] = make(data, with_xla, is_watched=True)
+        else:
+            others["guard with a norm limit"] = make(data, with_xla, skip_above_norm=1e6)
+        for turn in (bare, *others.values()):
+            for _ in range(3):
+                turn()  # traces, compiles and warms up
+        for name, turn in others.items():
+            values = shares(bare, turn, pairs)
+            low, high = median_interval(values)
             median = statistics.median(values)
-            print(f"{kind + ', ' + name:50} {median:7.1%} {low:7.1%} {high:7.1%}", flush=True)
+            print(f"{kind + ', ' + name:45} {median:7.1%} {low:7.1%} {high:7.1%}", flush=True)
+        if not is_dataset:
+            print(f"{kind + ', one look, of an epoch':45} {look(x) / epoch(bare, rows):7.1%}")
 
 
 if __name__ == "__main__":

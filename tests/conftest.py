@@ -1,5 +1,7 @@
 """Small seeded data and models that all tests share."""
 
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -13,6 +15,17 @@ EVENT_SHAPE, LATENT_SIZE = (6,), 2
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_pauses():
+    """What outlives a module, such as graphs that TFP's caches keep, is collected no more.
+
+    Python's collector visits all that lives; after some hundred graphs it stops a test for 30 s.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -10,9 +10,9 @@ import scipy.sparse
 import tensorflow as tf
 
 import tfvae
-from tfvae import evaluation
+from tfvae import DataError, evaluation
 from tfvae.distributions.support import Support
-from tfvae.models.value_checks import check_values
+from tfvae.models.value_checks import _graph_is_fine, check_values
 
 N, D = 24, 6
 RNG = np.random.default_rng(0)
@@ -254,6 +254,41 @@ def test_streams_are_looked_at_to_the_end(models, monkeypatch):
     monkeypatch.setattr("tfvae.models.value_checks.Watch.over", first_batch_only)
     model = models("Bernoulli")
     assert not np.isfinite(model.evaluate(of_batches(BAD), verbose=0)).all()
+
+
+SUPPORTS = {
+    "reals": Support(),
+    "[0, 1]": Support(0.0, 1.0),
+    "(0, 1)": Support(0.0, 1.0, is_open=True),
+    "(-1, 0)": Support(-1.0, 0.0, is_open=True),
+    "counts": Support(low=0.0, is_integer=True),
+    "codes": Support(0.0, 3.0, is_integer=True),
+    "by column": Support(
+        np.array([0.0, -np.inf]), np.array([1.0, np.inf]), np.array([True, False]), [True, False]
+    ),
+    "sum": Support(0.0, 1.0, total=1.0),
+}
+EDGES = [NAN, np.inf, -np.inf, -2e15, -1e15, -1.0, -0.5, -1e-40, -0.0, 0.0, 1e-40, 1e-30, 0.3, 1.0]
+EDGES += [1.0000001, 2.5, 3.0, 4.0, 200.0, 6e4, 1e15, 2e15]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int32", "uint8"])
+@pytest.mark.parametrize("support", SUPPORTS)
+def test_the_quick_look_passes_what_the_closer_look_passes(support, dtype):
+    """And no more; but it takes subnormal numbers for zero, as TensorFlow's kernels do."""
+    support, num_bad = SUPPORTS[support], 0
+    with np.errstate(invalid="ignore", over="ignore"):
+        edges = np.array(EDGES).astype(tf.as_dtype(dtype).as_numpy_dtype)
+    for value in edges:
+        batch = np.full((3, 2), value)
+        quick = bool(_graph_is_fine(tf.constant(batch), support, None))
+        try:
+            check_values(batch, support)
+            is_fine = support.total is None  # sums are left to the closer look
+        except DataError:
+            is_fine, num_bad = False, num_bad + 1
+        assert quick == is_fine or 0 < abs(float(value)) < 1e-37
+    assert num_bad or "int" in dtype
 
 
 def test_a_stream_out_of_range_is_named_too(models):

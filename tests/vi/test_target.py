@@ -117,7 +117,10 @@ def test_data_that_do_not_fit_are_refused_in_a_sentence():
     assert "must leave a latent" in refused(joint, {"y": Y, "s": 1.0, "mu": 0.0})
     assert "must have the shape that the joint draws, (5,)" in refused(joint, {"y": Y[:4]})
     assert "1 values that are NaN" in refused(joint, {"y": np.append(Y[:4], np.nan)})
-    assert "must be numbers" in refused(joint, {"y": np.array(list("abcde"))})
+    for y in (np.array(list("abcde")), np.ones(5, "complex64"), np.array(["2020-01-01"] * 5, "M")):
+        assert "must be an array of real numbers" in refused(joint, {"y": y})
+    assert "must be a rectangular array" in refused(joint, {"y": [[1.0], [1.0, 2.0]]})
+    assert "must have no masked cells" in refused(joint, {"y": np.ma.masked_less(np.ones(5), 2)})
     assert "must be a dictionary of values by name" in refused(joint, Y)
     assert "`num_examples` must be left out" in refused(joint, {"y": Y}, num_examples=5)
     dataset = tf.data.Dataset.from_tensor_slices({"y": Y})

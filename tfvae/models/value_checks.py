@@ -272,18 +272,31 @@ def _parts(batch: Any) -> dict[str, Any]:
 
 
 def _graph_is_fine(tensor: tf.Tensor, support: Support, mask: Any) -> tf.Tensor:
-    """As `_is_fine`, in a graph; true of an empty batch."""
+    """As `_is_fine`, in a graph; true of an empty batch, and subnormal numbers are zeros to it.
+
+    Each number is compared with the nearest legal one, in few passes: the steps wait for them.
+    """
     if support.total is not None:
         return tf.constant(False)
-    numbers = tensor if tensor.dtype.is_floating else tf.cast(tensor, tf.float64)
-    low, high = (tf.constant(np.asarray(b), numbers.dtype) for b in support[:2])
-    fine = tf.where(
-        support.is_open, (low < numbers) & (numbers < high), (low <= numbers) & (numbers <= high)
-    )
-    fine &= tf.abs(numbers) <= tf.constant(min(LARGEST, numbers.dtype.max), numbers.dtype)
+    is_wide = tensor.dtype in (tf.float32, tf.float64)
+    numbers = tensor if is_wide else tf.cast(tensor, tf.float64)
+    low, high = _closed_range(support, numbers.dtype.as_numpy_dtype)
+    nearest = numbers
     if np.any(support.is_integer) and tensor.dtype.is_floating:
-        fine &= tf.equal(numbers, tf.round(numbers)) | ~tf.constant(support.is_integer)
+        nearest = tf.where(support.is_integer, tf.round(numbers), numbers)
+    nearest = tf.minimum(tf.maximum(nearest, low), high)
+    fine = tf.equal(numbers, nearest)  # NaN equals nothing
     return tf.reduce_all(fine if mask is None else fine | (tf.cast(mask, tf.float32) == 0.0))
+
+
+def _closed_range(support: Support, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the smallest and largest legal numbers but for subnormal ones."""
+    tiny, limit = np.finfo(dtype).tiny, min(LARGEST, np.finfo(dtype).max)
+    low, high = (np.asarray(b, dtype) for b in support[:2])
+    above = np.where(low == 0, tiny, np.nextafter(low, dtype(np.inf)))
+    below = np.where(high == 0, -tiny, np.nextafter(high, dtype(-np.inf)))
+    low, high = np.where(support.is_open, above, low), np.where(support.is_open, below, high)
+    return np.maximum(low, -limit).astype(dtype), np.minimum(high, limit).astype(dtype)
 
 
 def batch_of_arrays(batch: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfvae import checks
 from tfvae.errors import DataError
+from tfvae.models.arrays import as_array, check_dtype, is_sparse
 
 MOST_NUMBERS, MOST_DRAWS = 2**23, 1_000
 
@@ -87,13 +88,14 @@ def covariate_names(joint: Any) -> list[str]:
 
 
 def _array(name: str, value: Any) -> np.ndarray:
-    array = np.asarray(value)
-    if array.dtype == bool or np.issubdtype(array.dtype, np.number):
+    """Returns a number or an array of numbers; lists, data frames and sparse ones become one."""
+    name = f"data[{name!r}]"
+    if np.isscalar(value) or getattr(value, "shape", None) == ():
+        array = np.asarray(value)
+        check_dtype(name, array.dtype)
         return array
-    raise DataError(
-        f"`data[{name!r}]` must be numbers. Received: an array of {array.dtype}. "
-        "Fix: convert it to floats."
-    )
+    array = as_array(name, value)
+    return array.toarray() if is_sparse(array) else np.asarray(array)
 
 
 def _first_batch(dataset: tf.data.Dataset) -> tuple[dict[str, Any], int]:

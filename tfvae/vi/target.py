@@ -249,11 +249,6 @@ def _batch_error(name: str, shape: Any) -> ValueError:
 
 def _check_value(name: str, value: Any, shape: tf.TensorShape) -> None:
     value = np.asarray(value)
-    if not np.issubdtype(value.dtype, np.number) and value.dtype != bool:
-        raise DataError(
-            f"`data[{name!r}]` must be numbers. Received: an array of {value.dtype}. "
-            "Fix: convert it to floats."
-        )
     if tuple(value.shape) != tuple(shape):
         raise DataError(
             f"`data[{name!r}]` must have the shape that the joint draws, {tuple(shape)}. "
