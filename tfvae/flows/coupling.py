@@ -1,7 +1,8 @@
 """Coupling: some dimensions are transformed, elementwise, by functions of the others."""
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,16 @@ from tfvae.flows.conditioner import Conditioner, perceptron
 tfb = tfp.bijectors
 
 
+class Elementwise(Protocol):
+    """A monotone map of numbers [...], each of its own parameters [...]."""
+
+    def forward(self, b: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the images of numbers and the log-derivatives."""
+
+    def inverse(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the numbers of images and the log-derivatives of the way back."""
+
+
 class Coupling(tfb.AutoCompositeTensorBijector):
     """y = (a, f(b; network(a))), where x is (a, b) in some order; both directions cost the same.
 
@@ -19,7 +30,7 @@ class Coupling(tfb.AutoCompositeTensorBijector):
         weights: Weights of a `Conditioner`, as tensors.
         order: The dimensions, first those that stay (a), then those that move (b).
         num_moved: Number of dimensions that move.
-        elementwise: From the network's outputs [..., num_moved, P] to a bijector of scalars.
+        elementwise: From the network's outputs [..., num_moved, P] to an `Elementwise`.
     """
 
     def __init__(
@@ -27,13 +38,14 @@ class Coupling(tfb.AutoCompositeTensorBijector):
         weights: Sequence[tf.Tensor],
         order: tuple[int, ...],
         num_moved: int,
-        elementwise: Callable[[tf.Tensor], Any],
+        elementwise: Callable[[tf.Tensor], Elementwise],
         validate_args: bool = False,
         name: str = "coupling",
     ):
         parameters = dict(locals())
         self._weights, self._order, self._num_moved = list(weights), order, num_moved
         self._elementwise = elementwise
+        self._last: dict[str, tuple] = {}  # the last pass of each direction, within a graph
         super().__init__(
             forward_min_event_ndims=1,
             dtype=self._weights[0].dtype,
@@ -47,29 +59,50 @@ class Coupling(tfb.AutoCompositeTensorBijector):
         return {}  # the batch shape of a transformed distribution is its base's
 
     def _forward(self, x: tf.Tensor) -> tf.Tensor:
-        a, b, elementwise = self._parts(x)
-        return self._join(a, elementwise.forward(b))
+        return self._pass("forward", x)[0]
 
     def _inverse(self, y: tf.Tensor) -> tf.Tensor:
-        a, b, elementwise = self._parts(y)
-        return self._join(a, elementwise.inverse(b))
+        return self._pass("inverse", y)[0]
 
     def _forward_log_det_jacobian(self, x: tf.Tensor) -> tf.Tensor:
-        _, b, elementwise = self._parts(x)
-        return tf.reduce_sum(elementwise.forward_log_det_jacobian(b, event_ndims=0), axis=-1)
+        return self._pass("forward", x)[1]
 
-    def _parts(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Any]:
+    def _inverse_log_det_jacobian(self, y: tf.Tensor) -> tf.Tensor:
+        return self._pass("inverse", y)[1]
+
+    def _pass(self, direction: str, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns where x goes and the log-determinant, both from one run of the network.
+
+        TFP asks for one after the other. Of an eager pass nothing is kept: a gradient tape may have
+        begun between the two.
+        """
+        last, graph = self._last.get(direction), tf.compat.v1.get_default_graph()
+        if last is not None and last[0]() is x and last[1]() is graph:
+            return last[2]
         a = tf.gather(x, self._order[: -self._num_moved], axis=-1)
         b = tf.gather(x, self._order[-self._num_moved :], axis=-1)
         outputs = perceptron(self._weights, a)
         shape = [self._num_moved, outputs.shape[-1] // self._num_moved]
-        outputs = tf.reshape(outputs, tf.concat([tf.shape(outputs)[:-1], shape], 0))
-        return a, b, self._elementwise(outputs)
+        outputs = tf.reshape(outputs, [*shape_of(outputs)[:-1], *shape])
+        moved, log_slope = getattr(self._elementwise(outputs), direction)(b)
+        result = self._join(a, moved), tf.reduce_sum(log_slope, axis=-1)
+        if not tf.executing_eagerly():
+            self._last[direction] = weakref.ref(x), weakref.ref(graph), result
+        return result
 
     def _join(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
         # b may have more rows than x had: those of the context.
-        a = tf.broadcast_to(a, tf.concat([tf.shape(b)[:-1], tf.shape(a)[-1:]], 0))
+        a = tf.broadcast_to(a, [*shape_of(b)[:-1], a.shape[-1]])
         return tf.gather(tf.concat([a, b], axis=-1), np.argsort(self._order).tolist(), axis=-1)
+
+
+def shape_of(x: tf.Tensor) -> list[Any]:
+    """Returns the sizes of a tensor's axes: numbers where they are known, else scalars.
+
+    Of unknown sizes TensorFlow makes gradients several times as large.
+    """
+    sizes = tf.shape(x)
+    return [sizes[i] if n is None else n for i, n in enumerate(x.shape)]
 
 
 def orders(size: int, num_layers: int) -> list[tuple[int, ...]]:
@@ -101,7 +134,7 @@ def coupling_conditioners(
 def stack_of_couplings(
     conditioners: Sequence[Conditioner],
     size: int,
-    elementwise: Callable[[tf.Tensor], Any],
+    elementwise: Callable[[tf.Tensor], Elementwise],
     context: tf.Tensor | None,
 ) -> Any:
     """Returns a chain of couplings, one a conditioner, that move all of `size` dimensions."""

@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfvae import checks
-from tfvae.flows.affine import bounded
+from tfvae.flows.affine import Affine, bounded
 from tfvae.flows.coupling import coupling_conditioners, stack_of_couplings
 from tfvae.flows.flow import Flow
 from tfvae.serialization import serializable
-
-tfb = tfp.bijectors
 
 
 @serializable
@@ -47,7 +44,7 @@ class RealNVP(Flow):
         return stack_of_couplings(self.conditioners, *self.event_shape, affine, context)
 
 
-def affine(outputs: tf.Tensor) -> Any:
+def affine(outputs: tf.Tensor) -> Affine:
     """Returns b -> scale * b + shift, with a bounded scale."""
     shift, log_scale = tf.unstack(outputs, axis=-1)
-    return tfb.Chain([tfb.Shift(shift), tfb.Scale(log_scale=bounded(log_scale))])
+    return Affine(shift, bounded(log_scale))

@@ -65,6 +65,10 @@ class Target:
         self.sizes = [math.prod(self._inner[n]) for n in self.names]
         self.size = sum(self.sizes)
         self.is_batched = self._is_batched()
+        # One trace serves all programs of a fit: it takes longer than what it computes.
+        self._traced = tf.function(
+            self._densities, [tf.TensorSpec([None, self.size], tf.float32)], autograph=False
+        )
 
     @property
     def joint(self) -> Any:
@@ -82,13 +86,15 @@ class Target:
         """Returns the posterior given other values of the same shapes."""
         other = copy.copy(self)
         other.values = dict(values)
+        other._traced = other._densities
         return other
 
     def __call__(self, u: tf.Tensor) -> LogDensity:
         """Returns the densities at points u, [S, D]."""
-        if self.is_batched:
-            return self._density(u)
-        return LogDensity(*tf.vectorized_map(lambda v: tuple(self._density(v)), u))
+        densities = self._traced(u)
+        for density in densities:
+            density.set_shape(u.shape[:1])
+        return LogDensity(*densities)
 
     def constrain(self, u: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the latents at points u [S, D], by name, [S, ...] each."""
@@ -136,6 +142,11 @@ class Target:
             **{n: tf.cast(tf.convert_to_tensor(v), self._types[n]) for n, v in self.values.items()}
         )
         return pinned, pinned.experimental_default_event_space_bijector()
+
+    def _densities(self, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if self.is_batched:
+            return tuple(self._density(u))
+        return tf.vectorized_map(lambda v: tuple(self._density(v)), u)
 
     def _density(self, u: tf.Tensor) -> LogDensity:
         """Densities at u [..., D], as far as the joint follows leading axes."""
