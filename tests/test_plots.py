@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 
 from tfvae import plots
 from tfvae.errors import DataError
+from tfvae.plots.drawing import TRAIN, VALID
 
 DIGITS = load_digits().images / 16
 
@@ -178,8 +179,8 @@ def test_arguments_that_do_not_fit_are_refused(call, sentence):
 def test_curves_are_the_history():
     history = {"elbo": [-3.0, -2.0, -1.5], "val_elbo": [-2.5, -2.0, -1.9], "learning_rate": [1.0]}
     (axes,) = plots.training_curves(history).axes
-    np.testing.assert_array_equal(curve(axes, plots._TRAIN), [[1, -3], [2, -2], [3, -1.5]])
-    np.testing.assert_array_equal(curve(axes, plots._VALID), [[1, -2.5], [2, -2], [3, -1.9]])
+    np.testing.assert_array_equal(curve(axes, TRAIN), [[1, -3], [2, -2], [3, -1.5]])
+    np.testing.assert_array_equal(curve(axes, VALID), [[1, -2.5], [2, -2], [3, -1.9]])
     assert axes.get_ylabel() == "nats per example"
     assert axes.get_title("left") == "ELBO"
 
@@ -192,7 +193,7 @@ def test_each_metric_has_a_panel_in_the_order_of_fit():
 
 def test_rare_validation_lies_at_its_epochs():
     (axes,) = plots.training_curves({"kl": range(10), "val_kl": [2, 5, 8]}).axes
-    np.testing.assert_array_equal(curve(axes, plots._VALID)[:, 0], [3, 6, 9])
+    np.testing.assert_array_equal(curve(axes, VALID)[:, 0], [3, 6, 9])
 
 
 def test_a_steep_start_does_not_squeeze_the_rest():

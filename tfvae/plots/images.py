@@ -1,36 +1,18 @@
-"""Pictures of what a model does; arrays in, matplotlib figures out.
-
-The figures belong to nobody's global state: show them in a notebook or call `savefig`.
-"""
+"""Images side by side: pairs, samples, traversals and manifolds."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tfvae.errors import DataError
+from tfvae.plots.drawing import TEXT, finite, new_figure
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
-
-# Okabe & Ito (2008): blue and vermilion stay apart for every kind of colour vision.
-_TRAIN, _VALID = "#0072B2", "#D55E00"
-# Ten colours, one a class (Petroff, 2021, arXiv:2107.02270).
-_CLASSES = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
-    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
-_TEXT, _GRID = "#333333", "#E5E5E5"
-_METRICS = {
-    "loss": "Loss",
-    "elbo": "ELBO",
-    "log_likelihood": "Log-likelihood",
-    "kl": "KL divergence",
-}
 
 
 def reconstructions(
@@ -185,170 +167,6 @@ def manifold(
     )
 
 
-def training_curves(history: Mapping[str, Sequence[float]]) -> "Figure":
-    """Draws the loss and the parts of the ELBO over the epochs of training.
-
-    Early epochs that would squeeze the others flat leave the frame.
-
-    Args:
-        history: As `fit(...).history`: any of loss, elbo, log_likelihood and kl, in nats per
-            example, one value an epoch, and any of them with the prefix `val_`. Other entries,
-            such as a learning rate, are not nats and are left out.
-
-    Returns:
-        The figure, with a panel for each metric.
-
-    Raises:
-        DataError: `history` has none of these metrics.
-        ImportError: matplotlib is absent.
-
-    Example:
-    >>> figure = training_curves({"elbo": [-30.0, -21.5], "val_elbo": [-27.0, -22.0]})
-    """
-    curves = {}
-    for metric in _METRICS:
-        train, valid = (np.ravel(history.get(name, ())) for name in (metric, f"val_{metric}"))
-        if len(train) or len(valid):
-            curves[metric] = train, valid
-    if not curves:
-        raise DataError(
-            f"`history` must have at least one of {', '.join(_METRICS)}, with values. "
-            f"Received: history={list(history)}. Fix: pass `model.fit(...).history`."
-        )
-    rows, columns = (2, 2) if len(curves) == 4 else (1, len(curves))
-    figure = _figure(1.0 + 3.5 * columns, 0.5 + 2.5 * rows, layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
-    lines = {}
-    for axes, (metric, (train, valid)) in zip(grid.flat, curves.items(), strict=True):
-        # With `validation_freq=k`, only every k-th epoch has a validation value.
-        every = max(1, len(train) // max(1, len(valid)))
-        for label, values, step, style in (
-            ("training", train, 1, {"color": _TRAIN, "lw": 2.2}),
-            ("validation", valid, every, {"color": _VALID, "lw": 1.2, "mfc": "white"}),
-        ):
-            if len(values):
-                epochs = step * np.arange(1, len(values) + 1)
-                marker = "o" if len(values) <= 30 else None
-                lines[label] = axes.plot(epochs, values, marker=marker, ms=4, **style)[0]
-        axes.set_ylim(_late_range(train, valid))
-        axes.set_title(_METRICS[metric], loc="left", fontsize=11, color=_TEXT)
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.grid(color=_GRID, lw=0.6)
-        _tidy(axes)
-    for axes in grid[:, 0]:
-        axes.set_ylabel("nats per example", color=_TEXT)
-    figure.align_ylabels(grid[:, 0])
-    for axes in grid[-1]:
-        axes.set_xlabel("epoch", color=_TEXT)
-    figure.legend(lines.values(), lines.keys(), loc="outside upper right", ncols=2, frameon=False)
-    return figure
-
-
-def _late_range(*curves: np.ndarray) -> tuple[float, float] | None:
-    """Limits for all but the first fifth, if that would squeeze the rest flat; None: all fit."""
-    finite = [np.where(np.isfinite(curve), curve, np.nan) for curve in curves if len(curve)]
-    late = np.concatenate([curve[len(curve) // 5 :] for curve in finite])
-    if np.isnan(late).all():
-        return None
-    low, high = np.nanmin(late), np.nanmax(late)
-    whole = np.nanmax(np.concatenate(finite)) - np.nanmin(np.concatenate(finite))
-    margin = 0.1 * (high - low)
-    return (low - margin, high + margin) if 0 < high - low < whole / 3 else None
-
-
-def latent_map(z: npt.ArrayLike, labels: npt.ArrayLike | None = None) -> "Figure":
-    """Draws latents as points in a plane: their two axes, or their first two principal components.
-
-    Args:
-        z: Latents, [N, D] with D at least 2, such as `vae.embed(x)`.
-        labels: [N], to colour by: up to ten classes, or numbers on a scale.
-
-    Returns:
-        The figure; its axes say what they show and, of components, how much of the variance.
-
-    Raises:
-        DataError: `z` is not [N, D] and finite, or `labels` do not fit it.
-        ImportError: matplotlib is absent.
-
-    Example:
-    >>> z = np.random.default_rng(0).normal(size=(100, 16))
-    >>> figure = latent_map(z, labels=z[:, 0] > 0)
-    """
-    z = _finite(z, "z")
-    if z.ndim != 2 or z.shape[1] < 2:
-        raise DataError(
-            f"`z` must have the shape [N, D] with D at least 2. Received: z={z.shape}. "
-            f"Fix: flatten the latents, or draw a histogram of a single one."
-        )
-    points, names = _plane(z)
-    figure = _figure(6.0, 5.0, layout="constrained")
-    axes = figure.subplots()
-    style = {"s": float(np.clip(12_000 / len(z), 4, 24)), "alpha": 0.8, "linewidths": 0}
-    if labels is None:
-        axes.scatter(*points.T, color=_TRAIN, **style)
-    else:
-        _scatter_by_label(figure, axes, points, np.asarray(labels), style)
-    axes.set_title("Latent space", loc="left", fontsize=11, color=_TEXT)
-    axes.set_xlabel(names[0], color=_TEXT)
-    axes.set_ylabel(names[1], color=_TEXT)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.grid(color=_GRID, lw=0.6)
-    axes.set_axisbelow(True)
-    _tidy(axes)
-    return figure
-
-
-def _plane(z: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    if z.shape[1] == 2:
-        return z, ["$z_0$", "$z_1$"]
-    centred = z - z.mean(axis=0)
-    variances, directions = np.linalg.eigh(centred.T @ centred / len(z))  # ascending
-    directions = directions[:, :-3:-1]
-    # An eigenvector's sign is arbitrary; its largest entry is made positive.
-    directions = directions * np.sign(directions[np.abs(directions).argmax(axis=0), [0, 1]])
-    shares = variances[:-3:-1] / max(variances.sum(), np.finfo("float64").tiny)
-    names = [
-        f"{order} principal component of {z.shape[1]} ({share:.0%} of variance)"
-        for order, share in zip(("first", "second"), shares, strict=True)
-    ]
-    return centred @ directions, names
-
-
-def _scatter_by_label(
-    figure: "Figure", axes: "Axes", points: np.ndarray, labels: np.ndarray, style: dict[str, float]
-) -> None:
-    if labels.shape != points.shape[:1]:
-        raise DataError(
-            f"`labels` must have the shape [{len(points)}], one for each of `z`. "
-            f"Received: labels={labels.shape}. Fix: give the labels of the same examples."
-        )
-    classes, index = np.unique(labels, return_inverse=True)
-    if labels.dtype.kind in "iuf" and (labels.dtype.kind == "f" or len(classes) > len(_CLASSES)):
-        dots = axes.scatter(*points.T, c=labels, cmap="viridis", **style)
-        figure.colorbar(dots, ax=axes, label="label", fraction=0.05).outline.set_visible(False)
-        return
-    if len(classes) > len(_CLASSES):
-        raise DataError(
-            f"`labels` must have at most {len(_CLASSES)} classes, or be numbers. "
-            f"Received: labels with {len(classes)} classes. Fix: join or leave out classes."
-        )
-    from matplotlib.patheffects import withStroke
-
-    colors = np.array(_CLASSES)
-    axes.scatter(*points.T, c=colors[index], **style)
-    handles = [
-        axes.plot([], [], "o", ms=6, color=color, label=str(name))[0]
-        for name, color in zip(classes, _CLASSES, strict=False)
-    ]
-    for k, name in enumerate(classes):  # so that colours need not be told apart
-        centre = np.median(points[index == k], axis=0)
-        text = axes.annotate(
-            str(name), centre, ha="center", va="center", weight="bold", color=_TEXT
-        )
-        text.set_path_effects([withStroke(linewidth=3, foreground="white")])
-    figure.legend(handles=handles, loc="outside right center", frameon=False, handletextpad=0.1)
-
-
 def _mosaic(
     tiles: np.ndarray,
     title: str,
@@ -394,14 +212,14 @@ def _mosaic(
     bottom = 0.15 + 0.2 * bool(len(column_labels)) + 0.22 * bool(column_title)
     top, right = 0.4, 0.15
     total = left + max(size[0] + right, 2.4), bottom + size[1] + top
-    figure = _figure(*total)
+    figure = new_figure(*total)
     axes = figure.add_axes(
         (left / total[0], bottom / total[1], size[0] / total[0], size[1] / total[1])
     )
     axes.imshow(picture, aspect="auto")
-    axes.set_title(title, loc="left", fontsize=11, color=_TEXT)
-    axes.set_xlabel(column_title, color=_TEXT)
-    axes.set_ylabel(row_title, color=_TEXT)
+    axes.set_title(title, loc="left", fontsize=11, color=TEXT)
+    axes.set_xlabel(column_title, color=TEXT)
+    axes.set_ylabel(row_title, color=TEXT)
     _label_tiles(axes.xaxis, lefts, width, column_labels, math.ceil(0.45 / tile))
     _label_tiles(axes.yaxis, tops, height, row_labels, math.ceil(0.2 / (scale * height)))
     axes.spines[:].set_visible(False)
@@ -414,7 +232,7 @@ def _label_tiles(
     shown = slice(None, None, every)
     centres = [start + (extent - 1) / 2 for start in starts] if len(labels) else []
     axis.set_ticks(centres[shown], list(labels)[shown])
-    axis.set_tick_params(length=0, labelsize=9, labelcolor=_TEXT)
+    axis.set_tick_params(length=0, labelsize=9, labelcolor=TEXT)
 
 
 def _rows(images: np.ndarray, columns: int) -> np.ndarray:
@@ -430,7 +248,7 @@ def _limits(images: np.ndarray) -> tuple[float, float]:
 
 
 def _images(images: npt.ArrayLike, name: str, *, is_grid: bool = False) -> np.ndarray:
-    images = _finite(images, name)
+    images = finite(images, name)
     lead = 2 if is_grid else 1
     if images.ndim == lead + 2 and not (is_grid and images.shape[-1] in (1, 3)):
         images = images[..., np.newaxis]
@@ -444,23 +262,6 @@ def _images(images: npt.ArrayLike, name: str, *, is_grid: bool = False) -> np.nd
             f"Received: {name}={images.shape}. Fix: {name}.reshape({target})."
         )
     return images
-
-
-def _finite(array: npt.ArrayLike, name: str) -> np.ndarray:
-    array = np.asarray(array)
-    if array.dtype.kind not in "biuf" or array.size == 0:
-        raise DataError(
-            f"`{name}` must be a non-empty array of real numbers. "
-            f"Received: {name}={array.dtype} {list(array.shape)}. Fix: pass numbers."
-        )
-    array = array.astype("float64")
-    if not np.isfinite(array).all():
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise DataError(
-            f"`{name}` must be finite. Received: {name}[{', '.join(map(str, index))}]="
-            f"{array[index]}. Fix: look for what made it so, often a diverged model."
-        )
-    return array
 
 
 def _numbers(values: Sequence[float] | None, name: str, size: int, place: str) -> list[str]:
@@ -484,20 +285,3 @@ def _positive(number: int, name: str) -> int:
             f"`{name}` must be a positive integer. Received: {name}={number}. Fix: give 10."
         )
     return number
-
-
-def _tidy(axes: "Axes") -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#999999")
-    axes.tick_params(color="#999999", labelcolor=_TEXT, labelsize=9)
-
-
-def _figure(width: float, height: float, **options) -> "Figure":
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "`plots` must have matplotlib to draw with. Received: matplotlib=None. "
-            'Fix: pip install "tfvae[plots]".'
-        ) from error
-    return Figure((width, height), dpi=100, facecolor="white", **options)
