@@ -206,6 +206,27 @@ def test_check_vae_finds_nothing_wrong_with_a_recipe():
     report.raise_failures()
 
 
+def test_check_vae_says_once_why_a_model_cannot_be_copied():
+    class Nameless(keras.layers.Flatten):
+        """A layer that is not registered."""
+
+    model = tfvae.VAE(
+        tfvae.Conditional(Nameless(), tfvae.Head("Normal", (3,))), small().decoder, seed=0
+    )
+    report = check_vae(model, rows.IMAGES)
+    assert len(report) >= 40
+    (broken,) = [check for check in report if check.status == "FAILED"]
+    assert broken.name == "config_restores_it"
+    assert "no copy can be made: TypeError: Could not locate class 'Nameless'" in broken.message
+    assert str(report).count("not run ") == len(report) - 1
+    with pytest.raises(laws.CheckFailed) as caught:
+        report.raise_failures()
+    first, one, last = str(caught.value).splitlines()
+    assert first == f"1 of {len(report)} checks failed."
+    assert one.startswith("config_restores_it: no copy")
+    assert last == f"{len(report) - 1} checks were not run."
+
+
 def test_check_vae_refuses_what_it_cannot_check():
     with pytest.raises(TypeError, match="`model` must be a LatentVariableModel"):
         check_vae(keras.Sequential(), rows.IMAGES)

@@ -14,6 +14,7 @@ class Check(NamedTuple):
         message: What went wrong, "" if nothing.
         expected: Why it was expected to fail, or None.
         seconds: How long it took.
+        has_run: Whether it could be run at all.
     """
 
     name: str
@@ -21,15 +22,18 @@ class Check(NamedTuple):
     message: str
     expected: str | None
     seconds: float
+    has_run: bool = True
 
     @property
     def is_fine(self) -> bool:
         """Whether it came as expected."""
-        return self.passed == (self.expected is None)
+        return self.has_run and self.passed == (self.expected is None)
 
     @property
     def status(self) -> str:
-        """One word: passed, FAILED, expected or UNEXPECTED."""
+        """What to print: passed, FAILED, expected, UNEXPECTED or not run."""
+        if not self.has_run:
+            return "not run"
         words = {(True, True): "passed", (False, True): "expected", (True, False): "UNEXPECTED"}
         return words.get((self.passed, self.is_fine), "FAILED")
 
@@ -51,8 +55,14 @@ class Report(tuple):
             CheckFailed: With all that failed.
         """
         if self.failed:
-            lines = [f"{len(self.failed)} of {len(self)} checks failed."]
-            lines += [f"{c.name}: {c.message or f'passed, not {c.expected}'}" for c in self.failed]
+            lines = [f"{sum(c.has_run for c in self.failed)} of {len(self)} checks failed."]
+            lines += [
+                f"{c.name}: {c.message or f'passed, not {c.expected}'}"
+                for c in self.failed
+                if c.has_run
+            ]
+            if left_out := sum(not c.has_run for c in self):
+                lines.append(f"{left_out} checks were not run.")
             raise CheckFailed("\n".join(lines))
         return self
 
@@ -60,7 +70,7 @@ class Report(tuple):
         width = max((len(c.name) for c in self), default=0)
         lines = []
         for c in self:
-            reason = next(iter((c.message or c.expected or "").splitlines()), "")[:160]
+            reason = " ".join((c.message or c.expected or "").split())[:160]
             lines.append(f"{c.status:10}  {c.name:{width}}  {c.seconds:6.2f} s  {reason}".rstrip())
         total = f"{len(self) - len(self.failed)} of {len(self)} checks as expected"
         return "\n".join([*lines, total])
