@@ -38,7 +38,7 @@ class Support(NamedTuple):
     @property
     def is_by_column(self) -> bool:
         """Whether cells of an event differ."""
-        return any(np.ndim(field) for field in self[:5])
+        return any(not isinstance(f, bool | float | int) and np.ndim(f) for f in self[:5])
 
     def describe(self) -> str:
         """Returns the rule in words, such as "in [0, 1]"."""

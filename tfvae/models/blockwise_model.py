@@ -273,6 +273,10 @@ class BlockwiseModel(keras.Model):
 
         return function
 
+    def _looks_at_batches(self) -> Callable[[Any, int], Any] | None:
+        """Returns a function of a batch and its number that raises what is wrong, or None."""
+        return None
+
     def _runs_blocks(self) -> bool:
         return not self.run_eagerly and self.distribute_strategy.num_replicas_in_sync == 1
 
@@ -281,7 +285,8 @@ class BlockwiseModel(keras.Model):
         if not self._runs_blocks():
             return None
         if not are_arrays(x):
-            return Stream(x, steps)
+            is_made_here = isinstance(x, GeneratorType | keras.utils.PyDataset)
+            return Stream(x, steps, None if is_made_here else self._looks_at_batches())
         seed = self.seed if shuffle else None
         return Feed(x, size, steps, seed, lambda: int(self.batches_seen.numpy()))
 

@@ -144,10 +144,17 @@ class Stream:
     Args:
         data: What is iterated, to learn the number and size of its batches.
         steps: Batches after which Keras begins another epoch, or None for all.
+        look: Called with each batch and its number before any of a block is run; None for nothing.
     """
 
-    def __init__(self, data: Any = None, steps: int | None = None):
+    def __init__(
+        self,
+        data: Any = None,
+        steps: int | None = None,
+        look: Callable[[Any, int], Any] | None = None,
+    ):
         self.steps, self.num_batches = steps, getattr(data, "num_batches", None)
+        self._look = look
         self.batch_size = USUAL_BATCH_SIZE
         if isinstance(data, tf.data.Dataset):
             number = int(data.cardinality().numpy())
@@ -160,15 +167,24 @@ class Stream:
     def restart(self) -> None:
         """Begins to count the batches of a new epoch."""
         self._step = 0
+        self._iterator: Any = None
+        self._number = 0  # batches drawn from the iterator
 
     def position(self) -> Any:
         """Returns what a stream that goes on with later batches must know of earlier ones."""
         return self._shapes
 
-    def seek(self, position: Any, batches: int) -> None:
-        """Goes on in an epoch of which so many batches have been drawn."""
+    def seek(self, position: Any, batches: int, drawn: int) -> None:
+        """Goes on in an epoch.
+
+        Args:
+            position: What `position` returned.
+            batches: Batches of this epoch that have been drawn.
+            drawn: Batches that the iterator has given.
+        """
         self._shapes = position and [tuple(shape) for shape in position]
         self._step = 0 if self.steps is None else batches % self.steps
+        self._iterator, self._number = None, drawn
 
     def blocks(self, size: int, iterator: Iterator[Any]) -> Iterator[Block]:
         """Yields the next `size` batches of an iterator, at most to the end of the epoch.
@@ -176,6 +192,9 @@ class Stream:
         Raises:
             tf.errors.OutOfRangeError: If there is none; nothing has been run by then.
         """
+        if self._iterator is not None and iterator is not self._iterator:
+            self._number = 0
+        self._iterator = iterator
         if self.steps is not None:
             size = min(size, self.steps - self._step)
             self._step = (self._step + size) % self.steps
@@ -183,6 +202,10 @@ class Stream:
         if not batches:
             self._step = 0
             raise tf.errors.OutOfRangeError(None, None, "the data are at their end")
+        if self._look is not None:
+            for number, batch in enumerate(batches, self._number):
+                self._look(batch, number)
+        self._number += len(batches)
         for shapes, group in itertools.groupby(batches, key=_shapes_of):
             group = list(group)
             if self._shapes is None:

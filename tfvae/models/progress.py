@@ -120,7 +120,7 @@ class Progress:
         if self.feed is not None:
             self.feed.seek(position["feed"], position["done"])
         if self.stream is not None:
-            self.stream.seek(position["stream"], position["done"])
+            self.stream.seek(position["stream"], position["done"], position["drawn"])
 
     def interrupted(self) -> None:
         """Tells the listener that the user wants to stop."""

@@ -1,6 +1,6 @@
 """The Keras side of a model that learns from x alone: compile, fit, evaluate, build and save."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import GeneratorType
 from typing import Any
 
@@ -27,6 +27,7 @@ from tfvae.models.sparse import dense_batches
 from tfvae.models.value_checks import (
     Watch,
     batch_of_arrays,
+    check_batch,
     check_values,
     raises_data_errors,
 )
@@ -322,7 +323,14 @@ class UnsupervisedModel(BlockwiseModel):
         data, example = prepare(name, x, y, sample_weight, steps)
         if example is not None:
             self._check_and_build(example)
-        return self._checked(data)
+        is_dataset = isinstance(data, tf.data.Dataset)
+        return data if is_dataset and self._runs_blocks() else self._checked(data)
+
+    def _looks_at_batches(self) -> Callable[[Any, int], Any] | None:
+        if not self.check_data or not self.built:
+            return None
+        support = self.support  # which takes a distribution to know
+        return lambda batch, number: check_batch(batch, support, number)
 
     def check_values(self, inputs: Any) -> None:
         """Refuses arrays with a value that is not finite, or that the likelihood never gives.
@@ -354,9 +362,10 @@ class UnsupervisedModel(BlockwiseModel):
         shuffle: bool,
     ) -> tuple[Any, Any]:
         """Returns data to train and validate on, with sparse arrays as streams of dense batches."""
-        if validation is not None and isinstance(validation[0], tf.data.Dataset):
-            for _ in validation[0].take(1):  # shows its faults before the first epoch
-                pass
+        look = self._looks_at_batches()
+        if look and validation is not None and isinstance(validation[0], tf.data.Dataset):
+            for batch in validation[0].take(1):  # shows its faults before the first epoch
+                look(split_batch(batch), 0)
         if self.check_data and self.built:
             note_oddities(self, x, None if validation is None else validation[0])
         seed = self.seed if shuffle else None

@@ -1,10 +1,11 @@
 """Values of data, held against what the likelihood can give, in arrays and in streams.
 
-XLA drops assertions from a compiled step, so streams are looked at where they are made, on the
-host; there a flag is computed for each batch, and only a bad one is looked at more closely.
+XLA drops assertions from a compiled step, so batches are looked at on the host, before they are
+joined to a block; where Keras' own loops read a dataset, in its pipeline.
 """
 
 import functools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from types import GeneratorType
@@ -62,15 +63,32 @@ def check_values(inputs: Any, support: Support, batch: int | None = None) -> Non
     _check("x", parts["x"], support, parts.get("mask"), batch)
 
 
+def check_batch(inputs: Any, support: Support, number: int) -> None:
+    """As `check_values`, of a batch of a stream, whose number is in the error; it must have rows.
+
+    Raises:
+        DataError: If it has none, or a value that does not fit.
+    """
+    shape = (inputs["x"] if isinstance(inputs, Mapping) else inputs).shape
+    if 0 in shape[:1]:
+        raise DataError(
+            "`x` must have at least one row in every batch. "
+            f"Received: batch {number} of shape {tuple(shape)}. "
+            "Fix: leave out empty batches."
+        )
+    check_values(inputs, support, number)
+
+
 def _check(name: str, array: Any, support: Support, mask: Any, batch: int | None) -> None:
     first, count, size, rule = None, 0, 0, None
     for start, chunk in _chunks(array):
         size += chunk.size
-        if _is_fine(chunk, support):
+        seen = None if mask is None else _dense(mask[start : start + len(chunk)]) != 0
+        if _is_fine(chunk, support, seen):
             continue
-        seen = True if mask is None else _dense(mask[start : start + len(chunk)]) != 0
         for kind, bad in _faults(chunk, support):
-            bad = bad & (seen if bad.ndim == chunk.ndim else True)
+            if seen is not None and bad.ndim == chunk.ndim:
+                bad = bad & seen
             if kind == rule or (first is None and bad.any()):
                 if first is None:
                     index = tuple(int(i) for i in np.argwhere(bad)[0])
@@ -94,21 +112,35 @@ def _check(name: str, array: Any, support: Support, mask: Any, batch: int | None
     )
 
 
-def _is_fine(chunk: np.ndarray, support: Support) -> bool:
-    """Whether a chunk needs no closer look; two passes, or three where numbers must be whole."""
+def _is_fine(chunk: np.ndarray, support: Support, seen: np.ndarray | None = None) -> bool:
+    """Whether a chunk needs no closer look: two passes, or three where numbers must be whole.
+
+    Args:
+        chunk: Numbers with rows.
+        support: What they may be.
+        seen: Where they are looked at, of the shape of `chunk`; None: everywhere.
+    """
     if chunk.size == 0:
         return True
-    if support.is_by_column or support.total is not None:
+    axis = 0 if support.is_by_column else None
+    least, greatest = (np.minimum, np.maximum) if seen is None else (np.fmin, np.fmax)
+    low, high = (f.reduce(chunk, axis=axis).astype("float64") for f in (least, greatest))
+    # NaN goes through the first pair of functions, is passed over by the second, and is less or
+    # greater than nothing.
+    if np.isnan(low).any() if seen is None else (np.isnan(chunk) & seen).any():
         return False
-    low, high = _range(chunk)
-    if not (-LARGEST <= low and high <= LARGEST):  # NaN compares as false
-        return False
-    inside = (
-        (support.low < low and high < support.high)
-        if support.is_open
-        else (support.low <= low and high <= support.high)
+    beyond = np.where(
+        support.is_open,
+        (low <= support.low) | (high >= support.high),
+        (low < support.low) | (high > support.high),
     )
-    return inside and not (support.is_integer and _fractional(chunk).any())
+    if (beyond | (low < -LARGEST) | (high > LARGEST)).any():
+        return False
+    if np.any(support.is_integer):
+        fractional = _fractional(chunk) & support.is_integer
+        if (fractional if seen is None else fractional & seen).any():
+            return False
+    return support.total is None or not _off_total(chunk, support.total).any()
 
 
 def _faults(chunk: np.ndarray, support: Support) -> Iterator[tuple[str, np.ndarray]]:
@@ -128,8 +160,11 @@ def _faults(chunk: np.ndarray, support: Support) -> Iterator[tuple[str, np.ndarr
         if np.any(support.is_integer):
             yield "integer", finite & np.asarray(support.is_integer) & _fractional(numbers)
         if support.total is not None:
-            total = numbers.sum(axis=-1)
-            yield "total", np.abs(total - support.total) > 1e-3 * max(support.total, 1.0)
+            yield "total", _off_total(numbers, support.total)
+
+
+def _off_total(numbers: np.ndarray, total: float) -> np.ndarray:
+    return np.abs(numbers.sum(axis=-1, dtype="float64") - total) > 1e-3 * max(total, 1.0)
 
 
 def _fractional(chunk: np.ndarray) -> np.ndarray:
@@ -174,7 +209,9 @@ def _fix(kind: str, support: Support, low: float, high: float) -> str:
 
 def _chunks(array: Any) -> Iterator[tuple[int, np.ndarray]]:
     """Yields parts of an array's rows, with the number of the first."""
-    rows = max(1, CHUNK // max(1, int(np.prod(array.shape[1:]))))
+    if isinstance(array, tf.Tensor):
+        array = np.asarray(array)  # the tensor's own memory, where that is the host's
+    rows = max(1, CHUNK // max(1, math.prod(array.shape[1:])))
     for start in range(0, int(array.shape[0]), rows):
         yield start, _dense(array[start : start + rows])
 
@@ -229,14 +266,8 @@ class Watch:
         """Returns a batch as arrays, or raises a `DataError` that names the batch's number."""
         try:
             parts = batch_of_arrays(batch)
-            if 0 in parts["x"].shape[:1]:
-                raise DataError(
-                    "`x` must have at least one row in every batch. "
-                    f"Received: batch {number} of shape {tuple(parts['x'].shape)}. "
-                    "Fix: leave out empty batches."
-                )
             check_shapes(parts)
-            check_values(parts, support, number)
+            check_batch(parts, support, number)
         except DataError as error:
             self.error = self.error or error  # a pipeline is ahead of its reader
             raise
@@ -244,22 +275,12 @@ class Watch:
 
     def _passed(self, number: tf.Tensor, batch: Any, support: Support) -> Any:
         parts = _parts(batch)
-        fine = tf.size(parts["x"]) > 0
-        for name, tensor in parts.items():
-            if name in BESIDE or name == "x":
-                mask = parts.get("mask") if name == "x" else None
-                own = support if name == "x" else BESIDE[name].support
-                fine &= _graph_is_fine(tensor, own, mask)
 
         def report(number: tf.Tensor, *tensors: tf.Tensor) -> bool:
-            values = dict(zip(parts, (t.numpy() for t in tensors), strict=True))
-            self.look(values, support, int(number))
+            self.look(dict(zip(parts, tensors, strict=True)), support, int(number))
             return True
 
-        def look_closer() -> tf.Tensor:
-            return tf.py_function(report, [number, *parts.values()], tf.bool)
-
-        with tf.control_dependencies([tf.cond(fine, lambda: tf.constant(True), look_closer)]):
+        with tf.control_dependencies([tf.py_function(report, [number, *parts.values()], tf.bool)]):
             return tf.nest.map_structure(lambda t: None if t is None else tf.identity(t), batch)
 
 
@@ -269,34 +290,6 @@ def _parts(batch: Any) -> dict[str, Any]:
     parts = dict(x) if isinstance(x, Mapping) else {"x": x}
     parts |= {} if weight is None else {"sample_weight": weight}
     return {k: v for k, v in parts.items() if v is not None}
-
-
-def _graph_is_fine(tensor: tf.Tensor, support: Support, mask: Any) -> tf.Tensor:
-    """As `_is_fine`, in a graph; true of an empty batch, and subnormal numbers are zeros to it.
-
-    Each number is compared with the nearest legal one, in few passes: the steps wait for them.
-    """
-    if support.total is not None:
-        return tf.constant(False)
-    is_wide = tensor.dtype in (tf.float32, tf.float64)
-    numbers = tensor if is_wide else tf.cast(tensor, tf.float64)
-    low, high = _closed_range(support, numbers.dtype.as_numpy_dtype)
-    nearest = numbers
-    if np.any(support.is_integer) and tensor.dtype.is_floating:
-        nearest = tf.where(support.is_integer, tf.round(numbers), numbers)
-    nearest = tf.minimum(tf.maximum(nearest, low), high)
-    fine = tf.equal(numbers, nearest)  # NaN equals nothing
-    return tf.reduce_all(fine if mask is None else fine | (tf.cast(mask, tf.float32) == 0.0))
-
-
-def _closed_range(support: Support, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the smallest and largest legal numbers but for subnormal ones."""
-    tiny, limit = np.finfo(dtype).tiny, min(LARGEST, np.finfo(dtype).max)
-    low, high = (np.asarray(b, dtype) for b in support[:2])
-    above = np.where(low == 0, tiny, np.nextafter(low, dtype(np.inf)))
-    below = np.where(high == 0, -tiny, np.nextafter(high, dtype(-np.inf)))
-    low, high = np.where(support.is_open, above, low), np.where(support.is_open, below, high)
-    return np.maximum(low, -limit).astype(dtype), np.minimum(high, limit).astype(dtype)
 
 
 def batch_of_arrays(batch: Any) -> dict[str, Any]:
