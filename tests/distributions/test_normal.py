@@ -1,11 +1,13 @@
 """Draws of the normal distribution."""
 
 import numpy as np
+import scipy.stats
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfvae
 from tfvae.distributions import Normal, exact_kl
+from tfvae.distributions.tracing import tracing_for_xla
 
 tfd = tfp.distributions
 SEED = tf.constant([3, 4])
@@ -22,6 +24,25 @@ def test_a_draw_names_its_generator():
     automatic = int(tf.random.Algorithm.AUTO_SELECT.value)
     assert generators_of(Normal(0.0, 1.0)) == [int(tf.random.Algorithm.PHILOX.value)]
     assert generators_of(tfd.Normal(0.0, 1.0)) == [automatic], "TFP names one now: drop ours"
+
+
+def normal_by_threefry(seed, size=200_000):
+    with tracing_for_xla("threefry"):
+        return Normal(1.0, 2.0).sample(size, seed=seed)
+
+
+def test_estimates_of_many_draws_take_xla_own_generator():
+    with tracing_for_xla("threefry"):
+        assert generators_of(Normal(0.0, 1.0)) == [int(tf.random.Algorithm.THREEFRY.value)]
+    assert generators_of(Normal(0.0, 1.0)) == [int(tf.random.Algorithm.PHILOX.value)]
+    draw = tf.function(normal_by_threefry, jit_compile=True)
+    first, again, other = (draw(tf.constant(seed)).numpy() for seed in ([3, 4], [3, 4], [3, 5]))
+    np.testing.assert_array_equal(first, again)
+    for draws in (first, other):
+        assert scipy.stats.kstest(draws, scipy.stats.norm(1.0, 2.0).cdf).pvalue > 1e-3
+        assert scipy.stats.kstest(draws, scipy.stats.norm(1.0, 2.1).cdf).pvalue < 1e-3  # mutant
+        assert abs(np.corrcoef(draws[1:], draws[:-1])[0, 1]) < 0.01
+    assert abs(np.corrcoef(first, other)[0, 1]) < 0.01
 
 
 def test_the_draws_are_those_of_tfp():

@@ -4,7 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.distributions import softplus as module
-from tfvae.distributions.softplus import softplus, softplus_by_series, tracing_for_xla
+from tfvae.distributions.softplus import softplus, softplus_by_series
+from tfvae.distributions.tracing import tracing_for_xla
 
 NUMBERS = np.concatenate([np.linspace(-80, 80, 4001), [-0.0, 1e-30]]).astype("float32")
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfvae.distributions.softplus import tracing_for_xla
+from tfvae.distributions.tracing import tracing_for_xla
 from tfvae.models import guard
 from tfvae.models.feed import Block
 
@@ -76,11 +76,16 @@ class Blocks:
         return self._model.get_metrics_result(), ok
 
 
-def compiled(function: Callable) -> Callable:
-    """Returns a function as an XLA program."""
+def compiled(function: Callable, generator: str = "philox") -> Callable:
+    """Returns a function as an XLA program.
+
+    Args:
+        function: What is traced.
+        generator: As of `tracing_for_xla`.
+    """
 
     def traced(*args: Any) -> Any:
-        with tracing_for_xla():
+        with tracing_for_xla(generator):
             return function(*args)
 
     return tf.function(traced, jit_compile=True, autograph=False)

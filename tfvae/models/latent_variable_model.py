@@ -361,11 +361,16 @@ class Graphs:
         return iter(self._functions)
 
     def get(self, key: Any, function: Callable, with_xla: bool = False) -> Any:
-        """Returns the graph, or XLA program, of that key; `function` is traced if there is none."""
+        """Returns the graph, or XLA program, of that key; `function` is traced if there is none.
+
+        The program draws other numbers than the graph.
+        """
         key = key, with_xla
         if key not in self._functions:
             self._functions[key] = (
-                compiled(function) if with_xla else tf.function(function, autograph=False)
+                compiled(function, "threefry")
+                if with_xla
+                else tf.function(function, autograph=False)
             )
         return self._functions[key]
 

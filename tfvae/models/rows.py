@@ -35,7 +35,7 @@ def over_rows(
         inputs: Array [N, ...] or dictionary of arrays.
         batch_size: Rows at a time; the last batch is filled up, so that one graph serves all.
         draws_per_row: Draws that the function decodes for each row, if it does. Where there are
-            many in all, XLA compiles it.
+            many in all, XLA compiles it, and draws by its own generator.
 
     Raises:
         DataError: If the inputs do not fit the model, or have no rows.
