@@ -13,6 +13,7 @@ import tensorflow as tf
 import tfvae
 from tfvae import evaluation
 from tfvae.distributions.support import Support
+from tfvae.models.feed import Stream
 from tfvae.models.value_checks import _faults, _is_fine, check_batch, check_values
 
 N, D = 24, 6
@@ -255,6 +256,37 @@ def test_batches_are_numbered_from_where_the_dataset_begins():
         model.fit(every, epochs=4, steps_per_epoch=3, verbose=0)
     with pytest.raises(tfvae.DataError, match=wrong):  # and from the start again
         model.fit(every, verbose=0)
+
+
+def test_batches_that_follow_a_resumed_run_keep_their_numbers():
+    seen = []
+    stream = Stream(None, None, lambda batch, number: seen.append(number))
+    stream.seek(None, 1, 7)
+    batches = iter([tf.zeros([2, D])] * 3)
+    list(stream.blocks(2, batches))
+    list(stream.blocks(2, batches))
+    list(stream.blocks(2, iter([tf.zeros([2, D])])))
+    assert seen == [7, 8, 9, 0]
+
+
+@pytest.mark.parametrize("part", ["x", "mask"])
+def test_shapes_that_a_dataset_does_not_know_are_looked_at(part):
+    """They come out in the third batch."""
+    wide = np.ones((9, D + 1), "float32")
+
+    def batches():
+        for number in range(4):
+            parts = {"x": BINARY[:9], "mask": np.ones((9, D), "float32")}
+            yield parts | ({part: wide} if number == 2 else {})
+
+    unknown = tf.TensorSpec(None, tf.float32)
+    data = tf.data.Dataset.from_generator(batches, output_signature={"x": unknown, "mask": unknown})
+    model = tfvae.recipes.vae((D,), latent_size=2, units=(4,), seed=0)
+    model.compile(keras.optimizers.SGD(0.1))
+    model.build({"x": (None, D), "mask": (None, D)})
+    with pytest.raises(tfvae.DataError, match=rf"`{part}` must have .*\(9, {D + 1}\)"):
+        model.fit(data, verbose=0)
+    assert int(model.batches_seen) <= 2
 
 
 def test_keras_own_loop_looks_at_batches_too():

@@ -329,8 +329,17 @@ class UnsupervisedModel(BlockwiseModel):
     def _looks_at_batches(self) -> Callable[[Any, int], Any] | None:
         if not self.check_data or not self.built:
             return None
-        support = self.support  # which takes a distribution to know
-        return lambda batch, number: check_batch(batch, support, number)
+        support, known = self.support, set()  # the support takes a distribution to know
+
+        def look(batch: Any, number: int) -> None:
+            batch = batch if isinstance(batch, Mapping) else {"x": batch}
+            shapes = tuple((k, tuple(v.shape)) for k, v in batch.items())
+            if shapes not in known:  # a dataset may not know them
+                self.check_shapes(batch)
+                known.add(shapes)
+            check_batch(batch, support, number)
+
+        return look
 
     def check_values(self, inputs: Any) -> None:
         """Refuses arrays with a value that is not finite, or that the likelihood never gives.
@@ -363,9 +372,10 @@ class UnsupervisedModel(BlockwiseModel):
     ) -> tuple[Any, Any]:
         """Returns data to train and validate on, with sparse arrays as streams of dense batches."""
         look = self._looks_at_batches()
-        if look and validation is not None and isinstance(validation[0], tf.data.Dataset):
+        if validation is not None and isinstance(validation[0], tf.data.Dataset):
             for batch in validation[0].take(1):  # shows its faults before the first epoch
-                look(split_batch(batch), 0)
+                if look is not None:
+                    look(split_batch(batch), 0)
         if self.check_data and self.built:
             note_oddities(self, x, None if validation is None else validation[0])
         seed = self.seed if shuffle else None

@@ -63,13 +63,13 @@ def check_values(inputs: Any, support: Support, batch: int | None = None) -> Non
     _check("x", parts["x"], support, parts.get("mask"), batch)
 
 
-def check_batch(inputs: Any, support: Support, number: int) -> None:
+def check_batch(inputs: Mapping[str, Any], support: Support, number: int) -> None:
     """As `check_values`, of a batch of a stream, whose number is in the error; it must have rows.
 
     Raises:
         DataError: If it has none, or a value that does not fit.
     """
-    shape = (inputs["x"] if isinstance(inputs, Mapping) else inputs).shape
+    shape = inputs["x"].shape
     if 0 in shape[:1]:
         raise DataError(
             "`x` must have at least one row in every batch. "
