@@ -289,6 +289,16 @@ def test_shapes_that_a_dataset_does_not_know_are_looked_at(part):
     assert int(model.batches_seen) <= 2
 
 
+def test_a_model_that_is_built_by_its_first_batch_looks_at_it():
+    """As one is whose data Keras alone knows how to read, such as a `DataLoader` of torch."""
+    model = small()
+    look = model._looks_at_batches()
+    look(tf.constant(BINARY), 0)
+    assert model.built
+    with pytest.raises(tfvae.DataError, match=r"in \[0, 1\].* in batch 1 "):
+        look(tf.constant(255 * BINARY), 1)
+
+
 def test_keras_own_loop_looks_at_batches_too():
     model = small()
     model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)

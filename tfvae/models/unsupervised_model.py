@@ -327,16 +327,19 @@ class UnsupervisedModel(BlockwiseModel):
         return data if is_dataset and self._runs_blocks() else self._checked(data)
 
     def _looks_at_batches(self) -> Callable[[Any, int], Any] | None:
-        if not self.check_data or not self.built:
+        if not self.check_data:
             return None
-        support, known = self.support, set()  # the support takes a distribution to know
+        support, known = None, set()
 
         def look(batch: Any, number: int) -> None:
+            nonlocal support
             batch = batch if isinstance(batch, Mapping) else {"x": batch}
             shapes = tuple((k, tuple(v.shape)) for k, v in batch.items())
             if shapes not in known:  # a dataset may not know them
-                self.check_shapes(batch)
+                self._check_and_build(batch)
                 known.add(shapes)
+            if support is None:  # it takes a distribution to know
+                support = self.support
             check_batch(batch, support, number)
 
         return look
