@@ -368,6 +368,12 @@ def test_the_quick_look_passes_what_the_closer_look_passes(support, dtype, mask)
         assert verdicts == ({True, False} if mask != "unseen" or support.total else {True})
 
 
+def test_bfloat16_is_looked_at():
+    check_values(tf.cast(BINARY, tf.bfloat16), SUPPORTS["[0, 1]"])
+    with pytest.raises(tfvae.DataError, match=r"x\[1, 2\]=nan"):
+        check_values(tf.cast(spoiled(BINARY, 1, 2, NAN), tf.bfloat16), SUPPORTS["[0, 1]"])
+
+
 def test_a_stream_out_of_range_is_named_too(models):
     pixels = of_batches(np.split((255 * BINARY).astype("uint8"), 4))
     refuses(models("Bernoulli"), lambda m, x: m.evaluate(x, verbose=0), pixels, "in [0, 1] ... x /")
