@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.distributions.merged_axes import with_merged_axes
 from tfvae.distributions.softplus import softplus
 
 tfd = tfp.distributions
@@ -23,4 +24,6 @@ class Bernoulli(tfd.Bernoulli):
 
     def _log_prob(self, event: Any) -> tf.Tensor:
         logits = self._logits_parameter_no_checks()
-        return tf.cast(event, logits.dtype) * logits - softplus(logits)
+        return with_merged_axes(
+            lambda x, logits: x * logits - softplus(logits), tf.cast(event, logits.dtype), logits
+        )

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.distributions.merged_axes import with_merged_axes
 from tfvae.distributions.scalar import ScalarDistribution
 from tfvae.distributions.support import Support
 
@@ -63,7 +64,7 @@ class DiscretizedLogistic(ScalarDistribution):
         }
 
     def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
-        return log_mass(x, self.loc, self.scale, self.low, self.high)
+        return with_merged_axes(log_mass, x, self.loc, self.scale, self.low, self.high)
 
     def _sample_n(self, n: int, seed: Any = None) -> tf.Tensor:
         shape = tf.concat([[n], self.batch_shape_tensor()], 0)

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.distributions.merged_axes import with_merged_axes
 from tfvae.distributions.tracing import generator
 
 tfd = tfp.distributions
@@ -21,6 +22,11 @@ class Normal(tfd.Normal):
     >>> Normal(0.0, 1.0).sample(3, seed=tf.constant([0, 1])).shape
     TensorShape([3])
     """
+
+    def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
+        return with_merged_axes(
+            lambda x, loc, scale: tfd.Normal(loc, scale)._log_prob(x), x, self.loc, self.scale
+        )
 
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         if not tf.is_tensor(seed):
