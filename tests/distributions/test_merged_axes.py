@@ -17,6 +17,8 @@ ROWS = {
     "one draw": ([(1, 2, 4), (2, 4)], [(1, 8), (8,)]),
     "a scale a channel": ([(5, 2, 4, 3), (3,)], [(5, 2, 4, 3), (3,)]),
     "a last axis that is repeated": ([(5, 4, 3), (4, 1)], [(5, 4, 3), (4, 1)]),
+    "large images": ([(5, 2, 8, 8, 3), (2, 8, 8, 3)], [(5, 2, 192), (2, 192)]),
+    "a long last axis": ([(5, 2, 32), (2, 32)], [(5, 2, 32), (2, 32)]),
     "no entries": ([(5, 0, 3), (0, 3)], [(5, 0), (0,)]),
     "scalars": ([(), ()], [(), ()]),
 }
@@ -52,7 +54,7 @@ def test_the_function_sees_fewer_axes_and_its_value_has_all(row):
 def test_axes_that_differ_must_not_be_merged(monkeypatch):
     """The mutant takes as many axes as the shortest argument has, whatever their lengths."""
     monkeypatch.setattr(
-        merged_axes, "_num_common_axes", lambda shapes: min(s.rank for s in shapes if s.rank)
+        merged_axes, "_num_merged_axes", lambda shapes: min(s.rank for s in shapes if s.rank)
     )
     shapes, _ = ROWS["a last axis that is repeated"]
     with tracing_for_xla(), pytest.raises(tf.errors.InvalidArgumentError):

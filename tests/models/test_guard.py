@@ -1,5 +1,7 @@
 """Steps that leave the finite numbers: skipped, counted, named; the last good weights stay."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -256,3 +258,26 @@ def test_a_loss_scale_that_collapses_is_named():
         model.fit(np.tile(BAD, (6, 1)), batch_size=8, verbose=0)
     for variable, value in zip(model.trainable_variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
+
+
+@pytest.mark.parametrize(
+    ("trained", "before", "after", "expected"),
+    [
+        ([[1.0, 2.0]], [1.0], [2.0], True),
+        ([[1.0, math.inf]], [1.0], [1.0], False),
+        ([1.0], [1.0], [math.nan], False),
+        ([1.0], [math.inf, 1.0], [math.inf, 2.0], True),
+        ([1.0], [math.inf, 1.0], [2.0, math.nan], False),
+        ([1.0, tf.constant(math.nan, tf.float64)], [], [], False),
+        (
+            [1.0],
+            [tf.constant(1.0, tf.float64), 1.0],
+            [tf.constant(math.nan, tf.float64), 1.0],
+            False,
+        ),
+        ([tf.constant(7)], [tf.constant(7)], [tf.constant(8)], True),
+    ],
+)
+def test_what_was_never_finite_is_no_mark_of_a_faulty_update(trained, before, after, expected):
+    sides = [[tf.convert_to_tensor(v) for v in side] for side in (trained, before, after)]
+    assert bool(guard.still_finite(*sides)) is expected

@@ -70,10 +70,20 @@ class Blocks:
         tf.while_loop(lambda i: i < number, body, [tf.constant(0)], parallel_iterations=1)
         ok = True
         if state:
-            ok = guard.still_finite(before, [tf.identity(v) for v in state])
+            ok = self._still_finite(state, before)
         for variable, value in zip(state, before, strict=True):
             variable.assign(tf.where(ok, tf.identity(variable), value))
         return self._model.get_metrics_result(), ok
+
+    def _still_finite(self, state: list[tf.Variable], before: list[tf.Tensor]) -> tf.Tensor:
+        trained = [*self._model.trainable_variables, *self._model.optimizer.variables]
+        trained = {id(v.value) for v in trained}
+        others = [i for i, v in enumerate(state) if id(v) not in trained]
+        return guard.still_finite(
+            [tf.identity(v) for v in state if id(v) in trained],
+            [before[i] for i in others],
+            [tf.identity(state[i]) for i in others],
+        )
 
 
 def compiled(function: Callable, generator: str = "philox") -> Callable:
