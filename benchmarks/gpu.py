@@ -27,8 +27,8 @@ sys.path.insert(0, str(HERE / "peers"))
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from environments import DEFAULT, python_of  # noqa: E402
 from keras_worker import ours  # noqa: E402
-from throughput import python_of  # noqa: E402
 
 from tfvae.models.execution import Blocks  # noqa: E402
 
@@ -84,7 +84,7 @@ def main():
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[128, 1024])
     parser.add_argument("--policies", nargs="+", default=["float32", "mixed_bfloat16"])
     parser.add_argument("--write", type=pathlib.Path, metavar="FOLDER")
-    parser.add_argument("--environments", type=pathlib.Path, default=HERE / ".environments")
+    parser.add_argument("--environments", type=pathlib.Path, default=DEFAULT)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         base, folders = options.write or pathlib.Path(scratch), []
