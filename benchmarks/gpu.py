@@ -2,7 +2,7 @@
 
     python benchmarks/gpu.py [--networks small] [--batch-sizes 128 1024] [--policies float32]
     python benchmarks/gpu.py --write FOLDER     # the programs alone, to be carried elsewhere
-    python benchmarks/peers/jax_program.py FOLDER/*     # there; it needs JAX alone
+    python benchmarks/peers/jax_program.py FOLDER/*     # there; `peers/` needs JAX alone
 
 TensorFlow compiles K train steps to one StableHLO program; it is written with its inputs and with
 the outputs of TensorFlow's own run on the CPU. JAX runs it, compares the outputs, and reports

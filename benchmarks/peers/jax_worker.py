@@ -10,16 +10,15 @@ IMAGES = ("NHWC", "HWIO", "NHWC")
 def dense(key, inputs, outputs):
     """Returns a layer's kernel (Glorot) and bias."""
     limit = jnp.sqrt(6.0 / (inputs + outputs))
-    return jax.random.uniform(key, (inputs, outputs), minval=-limit, maxval=limit), jnp.zeros(
-        outputs
-    )
+    kernel = jax.random.uniform(key, (inputs, outputs), jnp.float32, -limit, limit)
+    return kernel, jnp.zeros(outputs, jnp.float32)
 
 
 def convolution(key, inputs, outputs):
     """Returns a 3x3 kernel and bias."""
     limit = jnp.sqrt(6.0 / (9 * (inputs + outputs)))
-    shape = (3, 3, inputs, outputs)
-    return jax.random.uniform(key, shape, minval=-limit, maxval=limit), jnp.zeros(outputs)
+    kernel = jax.random.uniform(key, (3, 3, inputs, outputs), jnp.float32, -limit, limit)
+    return kernel, jnp.zeros(outputs, jnp.float32)
 
 
 def initial(network, key):
@@ -71,15 +70,24 @@ def decode(network, layers, z):
     return mlp(layers[-1:], x)
 
 
-def main():
-    """Trains until told to stop."""
-    network, x, _ = arguments()
-    source, steps = jnp.asarray(x), len(x) // BATCH_SIZE
+def training(network, x, batch_size, dtype=jnp.float32):
+    """Returns a function that trains an epoch and returns the number of rows trained on.
+
+    Args:
+        network: "small", "wide" or "conv".
+        x: Rows.
+        batch_size: Rows of a step.
+        dtype: Of the networks' arithmetic; weights, densities and updates are float32.
+    """
+    source, steps = jnp.asarray(x), len(x) // batch_size
 
     def loss(layers, batch, key):
-        mean, log_scale = encode(network, layers[0], batch)
-        z = mean + jnp.exp(log_scale) * jax.random.normal(key, mean.shape)
-        logits = decode(network, layers[1], z)
+        encoder, decoder = jax.tree.map(lambda w: w.astype(dtype), layers)
+        mean, log_scale = (
+            a.astype(jnp.float32) for a in encode(network, encoder, batch.astype(dtype))
+        )
+        z = mean + jnp.exp(log_scale) * jax.random.normal(key, mean.shape, jnp.float32)
+        logits = decode(network, decoder, z.astype(dtype)).astype(jnp.float32)
         pixels = batch * logits - jax.nn.softplus(logits)
         kl = 0.5 * (mean**2 + jnp.exp(2 * log_scale) - 1 - 2 * log_scale)
         return jnp.mean(jnp.sum(kl, -1) - jnp.sum(pixels, tuple(range(1, batch.ndim))))
@@ -97,20 +105,26 @@ def main():
 
     @jax.jit
     def train(state, key):
-        order = jax.random.permutation(key, len(x))[: steps * BATCH_SIZE]
-        return jax.lax.scan(step, state, order.reshape(steps, BATCH_SIZE))
+        order = jax.random.permutation(key, len(x))[: steps * batch_size]
+        return jax.lax.scan(step, state, order.reshape(steps, batch_size))
 
     key, start = jax.random.split(jax.random.key(0))
     layers = initial(network, start)
     zeros = jax.tree.map(jnp.zeros_like, layers)
-    current = [(layers, zeros, zeros, jnp.zeros(()), key)]
+    current = [(layers, zeros, zeros, jnp.zeros((), jnp.float32), key)]
 
     def epoch():
         current[0], values = train(current[0], jax.random.fold_in(key, int(current[0][3])))
         values.block_until_ready()
-        return steps * BATCH_SIZE
+        return steps * batch_size
 
-    serve(epoch)
+    return epoch
+
+
+def main():
+    """Trains until told to stop."""
+    network, x, _ = arguments()
+    serve(training(network, x, BATCH_SIZE))
 
 
 if __name__ == "__main__":
